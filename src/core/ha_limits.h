@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HA_LIMITS_H
+#define HA_LIMITS_H
+
+/**
+ * @file ha_limits.h
+ * Every limit by name, with its unit and its reason.
+ */
+
+/** Nodes in one cluster. Placement works on arrays of this size. */
+#define HA_NODES_MAX 64
+
+/** Bytes of a node's or a zone's name: it stands in log lines. */
+#define HA_NAME_MAX 64
+
+/** Copies kept of each session. */
+#define HA_REPLICAS_MIN 1
+#define HA_REPLICAS_MAX 8
+#define HA_REPLICAS_DEFAULT 2
+
+/** A node's weight. */
+#define HA_WEIGHT_MIN 1
+#define HA_WEIGHT_MAX 100
+
+/**
+ * Bytes of one stored value, log included. memcached's item limit is 1 MiB
+ * with header and key; half of it keeps appends away from the edge.
+ */
+#define HA_VALUE_MAX (512 * 1024)
+
+/** Bytes of all names and values of one session: what a save accepts. */
+#define HA_SESSION_MAX (128 * 1024)
+
+/** Attributes of one session: a fold stays far under a millisecond. */
+#define HA_ATTRS_MAX 1024
+
+/** Bytes of one attribute's name. */
+#define HA_ATTR_NAME_MAX 1024
+
+/**
+ * A log is folded into a snapshot when it holds this many records or this
+ * many bytes more than its snapshot, whichever comes first: a reader decodes
+ * at most this much garbage.
+ */
+#define HA_FOLD_RECORDS 16
+#define HA_FOLD_BYTES (16 * 1024)
+
+/** Bytes of one cookie value that is looked at; longer ones are refused. */
+#define HA_COOKIE_MAX 4096
+
+/** Cookies of our name in one request that are tried before giving up. */
+#define HA_COOKIES_TRIED 8
+
+/** Secrets in the ring file: one signs, the others still verify. */
+#define HA_SECRETS_MAX 8
+
+/** Characters of a secret: 32 of base64 carry 192 bits. */
+#define HA_SECRET_LEN_MIN 32
+#define HA_SECRET_LEN_MAX 1024
+
+/** Microseconds that a stamp may be ahead of this host's clock. */
+#define HA_DRIFT_MAX_USEC (10 * 1000000LL)
+
+/** Time for all store work of one request, microseconds. */
+#define HA_BUDGET_DEFAULT_USEC (250 * 1000LL)
+#define HA_BUDGET_MIN_USEC (10 * 1000LL)
+#define HA_BUDGET_MAX_USEC (10 * 1000000LL)
+
+/** Seconds a session may idle when SessionMaxAge does not say. */
+#define HA_IDLE_DEFAULT_SEC 1800
+
+/** Seconds at most between two touches of a session that is in use. */
+#define HA_TOUCH_MAX_SEC 60
+
+/** Bytes of shared memory for the shm store. */
+#define HA_SHM_DEFAULT (32 * 1024 * 1024)
+#define HA_SHM_MIN (1024 * 1024)
+#define HA_SHM_MAX (16LL * 1024 * 1024 * 1024)
+
+/** Clone ids that one cookie value may list; the rest is ignored. */
+#define CLONE_IDS_MAX 32
+
+/** Cookies and URL parameters of the session's name looked at per request. */
+#define CLONE_VALUES_MAX 8
+
+/** Bytes of a session cookie value that the router reads. */
+#define CLONE_VALUE_MAX 8192
+
+#endif
