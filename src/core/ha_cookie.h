@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HA_COOKIE_H
+#define HA_COOKIE_H
+
+/**
+ * @file ha_cookie.h
+ * The value of the session cookie: facts that never change, and a signature.
+ *
+ *     value  = facts "." mac [ separator anything ]
+ *     facts  = base64url( version:u8 key-id:4 id:16 issued:u32 expires:u32 )
+ *     mac    = base64url( HMAC-SHA-256( key, facts ) )
+ *
+ * Numbers are big-endian seconds since 1970, base64url is that of RFC 4648
+ * section 5 without padding. Behind the mac may stand clone ids, which belong
+ * to the router: a separator out of ":+!~." and any text.
+ */
+
+#include <apr_pools.h>
+#include <apr_time.h>
+
+#include "ha_base.h"
+#include "ha_ring.h"
+#include "ha_sid.h"
+
+/** What a cookie says. */
+typedef struct ha_cookie_t {
+    unsigned char id[HA_SID_BYTES]; /**< session id */
+    apr_uint32_t issued_sec;        /**< when it was issued */
+    apr_uint32_t expires_sec;       /**< absolute end, 0 for none */
+} ha_cookie_t;
+
+/** What became of a cookie value. */
+typedef enum ha_cookie_e {
+    HA_COOKIE_OK = 0,
+    HA_COOKIE_TOO_LONG,  /**< above HA_COOKIE_MAX bytes */
+    HA_COOKIE_MALFORMED, /**< not of the form above */
+    HA_COOKIE_VERSION,   /**< a version that this code does not know */
+    HA_COOKIE_NO_KEY,    /**< signed by a secret that left the ring */
+    HA_COOKIE_FORGED,    /**< the signature is wrong */
+    HA_COOKIE_EXPIRED    /**< authentic, and past its absolute end */
+} ha_cookie_e;
+
+/**
+ * Name a result for a log line.
+ *
+ * @return one static word, such as "forged"
+ */
+const char *ha_cookie_name(ha_cookie_e result);
+
+/**
+ * Check a cookie value. Costs at most one HMAC and no allocation; the
+ * signature is compared in constant time.
+ *
+ * @param cookie filled on HA_COOKIE_OK, all zero otherwise
+ * @param ring the keys
+ * @param value the cookie's value, unquoted
+ * @param now for the absolute end
+ * @return HA_COOKIE_OK, or why it is refused
+ */
+HA_CHECK_RESULT
+ha_cookie_e ha_cookie_verify(ha_cookie_t *cookie, const ha_ring_t *ring,
+                             span_t value, apr_time_t now);
+
+/**
+ * Write a cookie value, signed by the ring's first key.
+ *
+ * @param cookie what it says
+ * @param ring at least one key
+ * @param p owns the value
+ * @return the value, terminated, safe in a cookie and in a URL
+ */
+char *ha_cookie_sign(const ha_cookie_t *cookie, const ha_ring_t *ring,
+                     apr_pool_t *p);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HA_SESSION_H
+#define HA_SESSION_H
+
+/**
+ * @file ha_session.h
+ * Load, save, end and touch a session over any store: the protocol.
+ *
+ * A session has R owners, the first R of its placement order. While an owner
+ * is down, the next node that is up stands in for it. Nothing here blocks but
+ * the store, and the store within the deadline; the caller brings clock and
+ * randomness.
+ */
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+#include <apr_time.h>
+
+#include "ha_base.h"
+#include "ha_delta.h"
+#include "ha_sid.h"
+#include "ha_store.h"
+
+/** What every operation needs. Filled anew for each. */
+typedef struct ha_session_env_t {
+    ha_store_t *store;     /**< where sessions live */
+    unsigned int replicas; /**< owners of a session, R */
+    apr_uint32_t ttl_sec;  /**< time to live of an item */
+    apr_time_t now;        /**< this host's clock */
+    apr_time_t deadline;   /**< end of the request's time budget */
+    apr_uint64_t writer;   /**< random, fresh for each operation */
+} ha_session_env_t;
+
+/** What a load found. Three answers, and MISS knows a second reason. */
+typedef enum ha_load_e {
+    HA_LOAD_UNKNOWN = 0, /**< it may exist; nobody who knows could be asked */
+    HA_LOAD_MISS,        /**< there is no such session, and that is certain */
+    HA_LOAD_ENDED,       /**< it was logged out */
+    HA_LOAD_HIT          /**< here it is */
+} ha_load_e;
+
+/** What a save, an end or a touch achieved. */
+typedef struct ha_saved_t {
+    unsigned int wanted;  /**< nodes that should hold it */
+    unsigned int copies;  /**< nodes that proved to hold it */
+    unsigned int owners;  /**< of copies, those that are owners */
+    int refused;          /**< 1: the session had ended meanwhile */
+} ha_saved_t;
+
+/** A session while a request uses it. One thread; dies with its pool. */
+typedef struct ha_session_t ha_session_t;
+
+/**
+ * Name a load's result for a log line.
+ *
+ * @return one static word: unknown, miss, ended, hit
+ */
+const char *ha_load_name(ha_load_e result);
+
+/**
+ * Begin a session that no store has seen.
+ *
+ * @param sid its id, fresh from randomness; copied
+ * @param p owns the session
+ * @return the session, without attributes
+ */
+ha_session_t *ha_session_make(const ha_sid_t *sid, apr_pool_t *p);
+
+/**
+ * Read a session from all its owners at once, and repair what one of them
+ * lacks. A miss is believed from a node that has been whole for a session's
+ * lifetime, or from all nodes together; otherwise the answer is UNKNOWN.
+ *
+ * @param session made on HIT, NULL otherwise
+ * @param env surroundings
+ * @param sid the id, from a verified cookie
+ * @param p owns the session
+ * @return HIT, MISS, ENDED or UNKNOWN
+ */
+HA_CHECK_RESULT
+ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
+                          const ha_sid_t *sid, apr_pool_t *p);
+
+/**
+ * The attributes of a session as last loaded or saved.
+ *
+ * @param p owns the table, a copy
+ * @return names to values
+ */
+apr_table_t *ha_session_table(const ha_session_t *session, apr_pool_t *p);
+
+/** The id. Lives as long as the session. */
+const ha_sid_t *ha_session_sid(const ha_session_t *session);
+
+/** Whether a store holds it: 1 after a load or a save, 0 after make. */
+int ha_session_is_stored(const ha_session_t *session);
+
+/** When it was last in use according to the store; 0 when never stored. */
+apr_time_t ha_session_access(const ha_session_t *session);
+
+/** Owners that held all of it when it was loaded, or at its last save. */
+unsigned int ha_session_copies(const ha_session_t *session);
+
+/**
+ * Store a change: one record to every owner at once, proved by content.
+ * Owners that lost the session get all of it; an owner that refuses the
+ * append is given a folded log. A session that ended stays ended.
+ *
+ * @param session changed: what was stored is what it now holds
+ * @param saved filled
+ * @param env surroundings
+ * @param ops attributes set and removed
+ * @param count entries of ops
+ */
+void ha_session_save(ha_session_t *session, ha_saved_t *saved,
+                     const ha_session_env_t *env, const ha_op_t *ops,
+                     unsigned int count);
+
+/**
+ * End a session for good: log out.
+ *
+ * @param session changed: it has ended, whatever was achieved
+ * @param saved filled
+ * @param env surroundings; ttl_sec is how long the end is remembered
+ */
+void ha_session_end(ha_session_t *session, ha_saved_t *saved,
+                    const ha_session_env_t *env);
+
+/**
+ * Renew the time to live on every owner. Carries no data.
+ *
+ * @param session the session
+ * @param saved filled
+ * @param env surroundings
+ */
+void ha_session_touch(ha_session_t *session, ha_saved_t *saved,
+                      const ha_session_env_t *env);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HA_STORE_MC_H
+#define HA_STORE_MC_H
+
+/**
+ * @file ha_store_mc.h
+ * The seam over memcached servers, through libmemcached.
+ *
+ * Stores are sent without a reply and proved by reading the item back in the
+ * same packet; replies go through the fetch path alone, which survives
+ * anything a server may say. One connection belongs to one thread at a time.
+ */
+
+#include <apr_pools.h>
+
+#include "ha_health.h"
+#include "ha_limits.h"
+#include "ha_store.h"
+
+/** One memcached as the configuration names it. */
+typedef struct ha_mc_node_t {
+    ha_place_node_t place; /**< name, zone, weight */
+    const char *address;   /**< as configured, for messages */
+    const char *host;      /**< address literal or name; NULL for a socket */
+    apr_port_t port;       /**< 0 for a socket */
+    const char *path;      /**< of a unix socket; NULL for TCP */
+} ha_mc_node_t;
+
+/** Why an address was refused. */
+typedef enum ha_mc_address_e {
+    HA_MC_ADDRESS_OK = 0,
+    HA_MC_ADDRESS_NO_PORT,   /**< host without a port */
+    HA_MC_ADDRESS_BAD_PORT,  /**< not 1 to 65535 */
+    HA_MC_ADDRESS_BAD_HOST,  /**< empty, or characters no host has */
+    HA_MC_ADDRESS_BAD_PATH   /**< unix: without an absolute path, or too long */
+} ha_mc_address_e;
+
+/** A static phrase for a message. */
+const char *ha_mc_address_name(ha_mc_address_e result);
+
+/**
+ * Read "host:port", "[v6]:port" or "unix:/path" into a node.
+ *
+ * @param node address, host, port and path are filled; untouched on failure
+ * @param address terminated
+ * @param p owns what the node points to
+ * @return HA_MC_ADDRESS_OK, or what is wrong
+ */
+HA_CHECK_RESULT
+ha_mc_address_e ha_mc_address_parse(ha_mc_node_t *node, const char *address,
+                                    apr_pool_t *p);
+
+/**
+ * Whether the libmemcached that is loaded may be used.
+ *
+ * @return NULL when it may, else a phrase that says which it is and why not
+ */
+const char *ha_store_mc_fault(void);
+
+/**
+ * Make the store, in the parent. Opens nothing.
+ *
+ * @param store made; NULL on failure
+ * @param nodes the cluster; outlives the store
+ * @param count 1 to HA_NODES_MAX
+ * @param health shared table; outlives the store
+ * @param event called when a node changes state; may be NULL
+ * @param ctx handed to event
+ * @param p owns the store
+ * @return APR_SUCCESS; APR_ENOSPC when health has no slot left
+ */
+HA_CHECK_RESULT
+apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
+                              unsigned int count, ha_health_t *health,
+                              ha_event_fn event, void *ctx, apr_pool_t *p);
+
+/**
+ * Make it usable in this child: connection pools and the prober thread. The
+ * pool's cleanup stops the thread and closes what is open.
+ *
+ * @param store from ha_store_mc_make()
+ * @param pchild the child's pool
+ * @return APR_SUCCESS, or what the system said
+ */
+HA_CHECK_RESULT
+apr_status_t ha_store_mc_child_init(ha_store_t *store, apr_pool_t *pchild);
+
+#endif
