@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The build. New sources need no change here: files are found by their names.
+#
+# Why not libtool and apxs -c: both write .lo and .o files beside the source,
+# so two builds (gcc, clang, sanitizers) cannot live in one tree, and apxs
+# adds its own compiler flags, not ours. Here each ring is compiled as
+# position independent, hidden objects under $(OUT)/obj, and the module is
+# linked by the compiler with the linker flags that `apxs -q LDFLAGS` names.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+APXS ?= apxs
+PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
+SAN ?=
+comma := ,
+OUT ?= out$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+DESTDIR ?=
+
+.DEFAULT_GOAL := all
+
+# ---- what this machine has -------------------------------------------------
+# $(OUT)/config.mk holds the answers of apxs, apr-1-config and pkg-config. The
+# recipe first installs what is missing for the goals asked for, and leaves
+# the file alone when nothing changed; make reads it again when it did.
+
+GOALS := $(or $(MAKECMDGOALS),all)
+NEEDS := build
+ifneq ($(filter demo check check-http bench%,$(GOALS)),)
+NEEDS += demo
+endif
+ifneq ($(filter check check-% fuzz,$(GOALS)),)
+NEEDS += check
+endif
+ifneq ($(filter check-san fuzz deps,$(GOALS)),)
+NEEDS += san
+endif
+
+ifneq ($(filter-out clean help deps,$(GOALS)),)
+include $(OUT)/config.mk
+
+$(OUT)/config.mk: FORCE
+	@OUT='$(OUT)' APXS='$(APXS)' sh build/config.sh $(NEEDS)
+endif
+
+# ---- flags -----------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wformat=2 \
+        -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+        -Wnested-externs -Wredundant-decls -Wpointer-arith -Wcast-qual \
+        -Wcast-align -Wwrite-strings -Winit-self -Wnull-dereference \
+        -Wimplicit-fallthrough -Wswitch-default -Wdouble-promotion
+IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
+ifeq ($(IS_CLANG),)
+WARN += -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wtrampolines
+else
+WARN += -Wcomma -Wassign-enum -Wunreachable-code
+# "the compiler said nothing" must not depend on this compiler's default
+WARN += -Wno-unknown-warning-option
+endif
+# WERROR= builds on with a compiler that knows new warnings.
+WERROR ?= -Werror
+
+ifneq ($(SAN),)
+CFLAGS ?= -g -O1 -fno-omit-frame-pointer
+SAN_FLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all
+else
+CFLAGS ?= -g -O2
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+HARDEN_LINK := $(filter -Wl%,$(APXS_LDFLAGS)) -Wl,-z,relro -Wl,-z,now
+endif
+
+BASE := -std=c99 -fPIC $(WARN) $(WERROR) $(HARDEN) $(SAN_FLAGS) -MMD -MP
+HIDE := -fvisibility=hidden
+
+# The core sees APR and libcrypto; httpd.h is not on its path.
+CORE_FLAGS := $(BASE) $(HIDE) $(APR_CPPFLAGS) -Isrc/core $(APR_INCLUDES)
+IO_FLAGS := $(BASE) $(HIDE) $(APR_CPPFLAGS) -Isrc/core -Isrc/io \
+            $(APR_INCLUDES) $(MEMCACHED_CFLAGS)
+# httpd fixes the signatures of hooks and setters and the shape of its tables.
+HTTPD_FLAGS := $(BASE) -Wno-unused-parameter -Wno-missing-field-initializers \
+               $(APXS_CPPFLAGS) -Isrc/core -Isrc/io -Isrc/httpd \
+               $(APR_INCLUDES) $(APU_INCLUDES) $(HTTPD_INCLUDES)
+TEST_FLAGS := $(BASE) $(APR_CPPFLAGS) -Isrc/core -Isrc/io -Itests/unit \
+              $(APR_INCLUDES) $(MEMCACHED_CFLAGS) $(CHECK_CFLAGS)
+
+# ---- sources ---------------------------------------------------------------
+
+HA_SRC := $(wildcard mod_session_ha.c src/core/ha_*.c src/io/ha_*.c \
+                     src/httpd/session_*.c)
+CLONE_SRC := $(wildcard mod_proxy_balancer_clone.c src/core/clone_*.c \
+                        src/core/ha_place.c src/core/ha_interval.c \
+                        src/httpd/clone_*.c)
+MODULES := $(wildcard mod_*.c)
+SO := $(MODULES:%.c=$(OUT)/modules/%.so)
+
+objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+
+.PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
+        check-san demo install uninstall clean help
+.SECONDARY:
+
+all: $(SO)
+modules: $(SO)
+
+# ---- compile ---------------------------------------------------------------
+# A change of compiler or flags rebuilds everything: $(OUT)/obj/flags changes.
+
+FLAGS_NOW := $(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(HTTPD_FLAGS) $(TEST_FLAGS)
+$(OUT)/obj/flags: FORCE
+	@mkdir -p $(@D); echo '$(FLAGS_NOW)' | cmp -s - $@ || \
+	    echo '$(FLAGS_NOW)' > $@
+
+define compile
+@mkdir -p $(@D)
+@echo "  CC $<"
+@$(CC) $(CFLAGS) $(CPPFLAGS) $(1) -c -o $@ $<
+endef
+
+$(OUT)/obj/src/core/%.o: src/core/%.c $(OUT)/obj/flags
+	$(call compile,$(CORE_FLAGS))
+$(OUT)/obj/src/io/%.o: src/io/%.c $(OUT)/obj/flags
+	$(call compile,$(IO_FLAGS))
+$(OUT)/obj/src/httpd/%.o: src/httpd/%.c $(OUT)/obj/flags
+	$(call compile,$(HTTPD_FLAGS) $(HIDE))
+# The module record must be seen from outside and httpd's macro does not say
+# so; the linker's version script below hides everything else in this file.
+$(OUT)/obj/mod_%.o: mod_%.c $(OUT)/obj/flags
+	$(call compile,$(HTTPD_FLAGS))
+$(OUT)/obj/tests/%.o: tests/%.c $(OUT)/obj/flags
+	$(call compile,$(TEST_FLAGS))
+
+# ---- link ------------------------------------------------------------------
+
+define link_module
+@mkdir -p $(@D)
+@echo "  LD $@"
+@echo '{ global: $(1); local: *; };' > $(OUT)/obj/$(1).map
+@$(CC) -shared $(CFLAGS) $(SAN_FLAGS) -Wl,--version-script=$(OUT)/obj/$(1).map \
+    -o $@.new $(filter %.o,$^) $(HARDEN_LINK) $(LDFLAGS) $(2)
+@$(PYTHON) build/lint/one_symbol.py $@.new=$(1) \
+    --httpd '$(HTTPD)' --modules '$(LIBEXECDIR)' >/dev/null
+@mv $@.new $@
+endef
+
+$(OUT)/modules/mod_session_ha.so: $(call objects,$(HA_SRC))
+	$(call link_module,session_ha_module,$(MEMCACHED_LIBS) -lcrypto -lm)
+$(OUT)/modules/mod_proxy_balancer_clone.so: $(call objects,$(CLONE_SRC))
+	$(call link_module,proxy_balancer_clone_module,-lm)
+$(SO): build/lint/one_symbol.py
+
+# ---- tests: out/tests/test_<file>, out/fuzz/fuzz_<parser> --------------------
+# One archive for each family, so that a test links what it calls for.
+
+HELP_SRC := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT := $(UNIT_SRC:tests/unit/%.c=$(OUT)/tests/%)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/fuzz/%)
+IO_NAMES := $(patsubst src/io/%.c,%,$(wildcard src/io/*.c))
+IO_TESTS := $(filter $(IO_NAMES:%=$(OUT)/tests/test_%%),$(UNIT))
+
+$(OUT)/lib/core_ha.a: $(call objects,$(wildcard src/core/ha_*.c))
+$(OUT)/lib/core_clone.a: $(call objects,$(wildcard src/core/clone_*.c))
+$(OUT)/lib/io.a: $(call objects,$(wildcard src/io/*.c))
+$(OUT)/lib/help.a: $(call objects,$(HELP_SRC))
+$(OUT)/lib/%.a:
+	@mkdir -p $(@D); rm -f $@
+	@$(AR) rcs $@ $(filter %.o,$^)
+
+TEST_LIBS := -Wl,--as-needed $(CHECK_LIBS) $(APR_LIBS) -lcrypto -lm -pthread
+define link_test
+@mkdir -p $(@D)
+@echo "  LD $@"
+@$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+    $(filter %.a,$^) $(TEST_LIBS) $(1)
+endef
+
+$(filter-out $(OUT)/tests/test_clone_% $(IO_TESTS),$(UNIT)): $(OUT)/tests/%: \
+    $(OUT)/obj/tests/unit/%.o $(OUT)/lib/help.a $(OUT)/lib/core_ha.a
+	$(call link_test)
+$(filter $(OUT)/tests/test_clone_%,$(UNIT)): $(OUT)/tests/%: \
+    $(OUT)/obj/tests/unit/%.o $(OUT)/lib/help.a $(OUT)/lib/core_clone.a \
+    $(OUT)/lib/core_ha.a
+	$(call link_test)
+$(IO_TESTS): $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(OUT)/lib/help.a \
+    $(OUT)/lib/io.a $(OUT)/lib/core_ha.a
+	$(call link_test,$(MEMCACHED_LIBS))
+# replay.c has the main() that feeds a fuzzer's function from files.
+$(OUT)/fuzz/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(OUT)/obj/tests/fuzz/replay.o \
+    $(OUT)/lib/core_clone.a $(OUT)/lib/core_ha.a
+	$(call link_test)
+
+tests: $(UNIT) $(FUZZ)
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
+
+deps:
+	sh build/deps.sh $(NEEDS)
+
+clean:
+	rm -rf out out-*
+
+help:
+	@sed -n 's/^#: //p' build/rules.mk
+#: make             build both modules into out/modules
+#: make deps        install what is missing, for building and for testing
+#: make demo        a shop on three clones, three memcached, two httpd
+#: make demo PLAY=1 the same, played through and judged
+#: make check       unit, HTTP and lint tests and the demonstration
+#: make check-unit  make check-http  make check-lint     one of them
+#: make check-san   sanitizers, valgrind, both compilers, every MPM
+#: make install     into the httpd that apxs names (DESTDIR= is honoured)
+#: make uninstall   undo it
+#: make clean
+#: Variables: APXS=path/to/apxs CC=clang OUT=folder SAN=address|thread
