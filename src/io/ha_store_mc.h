@@ -11,6 +11,7 @@
  * anything a server may say. One connection belongs to one thread at a time.
  */
 
+#include <apr_network_io.h>
 #include <apr_pools.h>
 
 #include "ha_health.h"
