@@ -128,6 +128,14 @@ ha_fold_e ha_delta_fold(ha_image_t *image, ha_fold_t *fold,
 void ha_delta_apply(ha_image_t *image, const ha_change_t *change);
 
 /**
+ * Fold all of one image into another.
+ *
+ * @param image changed; copies what it takes over
+ * @param other read only; may come from any pool
+ */
+void ha_image_merge(ha_image_t *image, const ha_image_t *other);
+
+/**
  * Whether an image has absorbed a change: folding it would alter nothing.
  * That is the proof that a write is stored, whoever folded it meanwhile.
  *

@@ -61,6 +61,9 @@
 /** Microseconds that a stamp may be ahead of this host's clock. */
 #define HA_DRIFT_MAX_USEC (10 * 1000000LL)
 
+/** Microseconds by which clocks of two web servers may differ unnoticed. */
+#define HA_SKEW_USEC (2 * 1000000LL)
+
 /** Time for all store work of one request, microseconds. */
 #define HA_BUDGET_DEFAULT_USEC (250 * 1000LL)
 #define HA_BUDGET_MIN_USEC (10 * 1000LL)

@@ -27,6 +27,7 @@ typedef struct ha_session_env_t {
     unsigned int replicas; /**< owners of a session, R */
     apr_uint32_t ttl_sec;  /**< time to live of an item */
     apr_time_t now;        /**< this host's clock */
+    apr_time_t issued;     /**< when the id was issued, 0 when not known */
     apr_time_t deadline;   /**< end of the request's time budget */
     apr_uint64_t writer;   /**< random, fresh for each operation */
 } ha_session_env_t;
@@ -41,10 +42,10 @@ typedef enum ha_load_e {
 
 /** What a save, an end or a touch achieved. */
 typedef struct ha_saved_t {
-    unsigned int wanted;  /**< nodes that should hold it */
-    unsigned int copies;  /**< nodes that proved to hold it */
-    unsigned int owners;  /**< of copies, those that are owners */
-    int refused;          /**< 1: the session had ended meanwhile */
+    unsigned int wanted; /**< nodes that should hold it */
+    unsigned int copies; /**< of these, nodes that proved to hold it */
+    unsigned int owners; /**< of copies, owners; the rest are stand-ins */
+    int refused;         /**< 1: the session had ended meanwhile */
 } ha_saved_t;
 
 /** A session while a request uses it. One thread; dies with its pool. */
@@ -98,7 +99,7 @@ int ha_session_is_stored(const ha_session_t *session);
 /** When it was last in use according to the store; 0 when never stored. */
 apr_time_t ha_session_access(const ha_session_t *session);
 
-/** Owners that held all of it when it was loaded, or at its last save. */
+/** Nodes that proved to hold all of it at its load, or at its last save. */
 unsigned int ha_session_copies(const ha_session_t *session);
 
 /**
