@@ -191,22 +191,30 @@ static unsigned int run_round(crew_t *crew)
     return count;
 }
 
-/* Fold what all peers hold into one image, on top of base if there is one. */
-static ha_image_t *merge(const crew_t *crew, const ha_image_t *base)
+/*
+ * Fold what all peers hold into one image, on top of base if there is one.
+ * Usually all hold the same, and then the answer is an image that exists: it
+ * is borrowed, not copied, and nobody changes it.
+ */
+static ha_image_t *merge(const crew_t *crew, ha_image_t *base)
 {
-    ha_image_t *merged = ha_image_make(crew->pool);
+    ha_image_t *merged = base;
     unsigned int i;
-    unsigned int j;
 
-    if (base != NULL) {
-        ha_image_merge(merged, base);
-    }
     for (i = 0; i < crew->count; i++) {
-        const ha_image_t *image = crew->peers[i].image;
+        ha_image_t *image = crew->peers[i].image;
 
-        for (j = 0; j < i && crew->peers[j].image != image; j++) {
+        if (image == NULL || image == merged) {
+            continue;
         }
-        if (image != NULL && j == i) {
+        if (merged == NULL) {
+            merged = base = image;
+        }
+        else if (!ha_image_covers(merged, image)) {
+            if (merged == base) {
+                merged = ha_image_make(crew->pool);
+                ha_image_merge(merged, base);
+            }
             ha_image_merge(merged, image);
         }
     }
@@ -348,7 +356,7 @@ static void note_proofs(crew_t *crew, const ha_image_t *needed)
  * the rest for targets. Whole is what all peers hold together. */
 static void plan_repairs(crew_t *crew, const ha_image_t *merged)
 {
-    span_t whole = ha_delta_encode_image(crew->sid, merged, crew->pool);
+    span_t whole = span_of(NULL, 0);
     unsigned int i;
 
     for (i = 0; i < crew->count; i++) {
@@ -359,6 +367,9 @@ static void plan_repairs(crew_t *crew, const ha_image_t *merged)
                           : peer->is_target
                                 && (!peer->is_proved
                                     || (is_alive && is_long(peer)))) {
+            if (whole.len == 0) {
+                whole = ha_delta_encode_image(crew->sid, merged, crew->pool);
+            }
             plan_repair(peer, whole);
         }
     }
@@ -369,7 +380,7 @@ static void plan_repairs(crew_t *crew, const ha_image_t *merged)
  * Each round writes what is known by then, so that a cas that won over a
  * concurrent append has that append in it. Returns what all hold together.
  */
-static ha_image_t *settle(crew_t *crew, const ha_image_t *needed, int rounds)
+static ha_image_t *settle(crew_t *crew, ha_image_t *needed, int rounds)
 {
     ha_image_t *merged = merge(crew, needed);
 
