@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Application servers for the router: separate processes, to be killed."""
+
+import json
+import os
+import subprocess
+
+from process import Process, free_port, is_open, wait_until
+
+SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                      "clone_server.py")
+PYTHON = "/usr/bin/python3"
+
+# what behave() takes; words after the first are arguments
+MODES = {
+    "normal": "answer",
+    "delay": "answer after so many seconds: 'delay 0.5'",
+    "hang": "take the request, answer when the mode changes",
+    "status": "answer with this status: 'status 503'",
+    "close": "take the whole request, close without a byte",
+    "close-early": "close without reading the body",
+    "reset": "take the whole request, reset the connection",
+    "half": "close in the middle of the answer's body",
+    "close-after": "answer, keep-alive promised, then close",
+    "garbage": "answer with something that is not HTTP",
+}
+
+
+class Clone(Process):
+    """One application server of a cluster.
+
+    It sends Set-Cookie: JSESSIONID=0000<id>:<clone> to a client without a
+    session, appends itself to a list that lacks it (profiles without lists:
+    replaces the name there), and answers in JSON what it saw.
+    """
+
+    def __init__(self, clone_id, folder, profile="websphere"):
+        super().__init__()
+        self.id = clone_id
+        self.profile = profile
+        self.folder = str(folder)
+        self.port = free_port()
+        os.makedirs(self.folder, exist_ok=True)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def member(self, options=""):
+        """Its BalancerMember line."""
+        return f"BalancerMember {self.url} route={self.id} {options}".rstrip()
+
+    def start(self):
+        self.spawn([PYTHON, "-I", "-S", SERVER, str(self.port), self.id,
+                    self.profile, self.folder])
+        wait_until(self._answers, 10, f"answer from clone {self.id}")
+        return self
+
+    def _answers(self):
+        if not self.is_running():
+            raise RuntimeError(f"clone {self.id} ended at once")
+        return is_open(self.port)
+
+    def behave(self, mode):
+        """Answer like this from the next request on; see MODES."""
+        if mode.split()[0] not in MODES:
+            raise ValueError(f"no mode '{mode}'")
+        path = os.path.join(self.folder, "mode")
+        with open(path + ".new", "w") as f:
+            f.write(mode)
+        os.rename(path + ".new", path)
+
+    @property
+    def requests(self):
+        """What it was asked, oldest first; survives kill9() and start()."""
+        try:
+            with open(os.path.join(self.folder, "requests")) as f:
+                return [json.loads(line) for line in f if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+
+    def forget(self):
+        """Start the record anew."""
+        path = os.path.join(self.folder, "requests")
+        if os.path.exists(path):
+            os.truncate(path, 0)
+
+
+def balancer(clones, name="shop", options="", members=""):
+    """A <Proxy balancer://…> block over these clones, and its ProxyPass."""
+    lines = "\n".join("    " + c.member(members) for c in clones.values())
+    return (f"<Proxy balancer://{name}>\n{lines}\n"
+            f"    ProxySet stickysession=JSESSIONID|jsessionid {options}\n"
+            f"</Proxy>\n"
+            f"ProxyPass / balancer://{name}/\n")

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real memcached on a free loopback port (or a Unix socket)."""
+
+import os
+import shutil
+import socket
+import subprocess
+import urllib.parse
+
+from process import Process, free_port, is_open, servers_account, wait_until
+
+
+class Memcached(Process):
+    """start() after kill9() gives an empty node on the same port."""
+
+    def __init__(self, name, unix=None, megabytes=64):
+        super().__init__()
+        self.name = name
+        self.unix = unix
+        self.megabytes = megabytes
+        self.port = None if unix else free_port()
+
+    @property
+    def address(self):
+        """As SessionHAServer address= wants it."""
+        return f"unix:{self.unix}" if self.unix else f"127.0.0.1:{self.port}"
+
+    def start(self):
+        binary = shutil.which("memcached") or "/usr/bin/memcached"
+        argv = [binary, "-U", "0", "-t", "2", "-m", str(self.megabytes)]
+        if self.unix:
+            if os.path.exists(self.unix):
+                os.unlink(self.unix)
+            argv += ["-s", self.unix, "-a", "0777"]
+        else:
+            argv += ["-l", "127.0.0.1", "-p", str(self.port)]
+        account = servers_account()
+        kw = {"user": account[0]} if account else {}
+        self.spawn(argv, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, **kw)
+        wait_until(self._answers, 10, f"answer from memcached {self.name}")
+        return self
+
+    def _answers(self):
+        if not self.is_running():
+            raise RuntimeError(f"memcached {self.name} ended at once with "
+                               f"{self.child.returncode}")
+        if self.unix:
+            return os.path.exists(self.unix)
+        return is_open(self.port)
+
+    def command(self, line, end=(b"END\r\n",), timeout=5):
+        """Send one line of the text protocol, read up to an end mark."""
+        if self.unix:
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(timeout)
+            s.connect(self.unix)
+        else:
+            s = socket.create_connection(("127.0.0.1", self.port), timeout)
+        with s:
+            s.sendall(line.encode() + b"\r\n")
+            answer = b""
+            while not answer.endswith(tuple(end)):
+                part = s.recv(65536)
+                if not part:
+                    break
+                answer += part
+        return answer
+
+    def stats(self):
+        """The general statistics, numbers as numbers."""
+        result = {}
+        for line in self.command("stats").decode().splitlines():
+            words = line.split(" ", 2)
+            if words[0] == "STAT":
+                value = words[2]
+                result[words[1]] = int(value) if value.isdigit() else value
+        return result
+
+    def keys(self):
+        """Every key it holds, sorted."""
+        text = self.command("lru_crawler metadump all").decode()
+        return sorted(
+            urllib.parse.unquote(line.split(" ", 1)[0][len("key="):])
+            for line in text.splitlines() if line.startswith("key="))
+
+    def get(self, key):
+        """The value as bytes, or None."""
+        answer = self.command(f"get {key}")
+        if not answer.startswith(b"VALUE "):
+            return None
+        head, rest = answer.split(b"\r\n", 1)
+        return rest[:int(head.split()[3])]
+
+    def delete(self, key):
+        return self.command(f"delete {key}",
+                            (b"DELETED\r\n", b"NOT_FOUND\r\n"))
+
+    def flush(self):
+        """Forget everything, as a restart would, without one."""
+        return self.command("flush_all", (b"OK\r\n",))
