@@ -28,21 +28,22 @@ DESTDIR ?=
 
 GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := build
-ifneq ($(filter demo check check-http bench%,$(GOALS)),)
+ifneq ($(filter demo bench% check check-% deps,$(GOALS)),)
 NEEDS += demo
 endif
-ifneq ($(filter check check-% fuzz,$(GOALS)),)
+ifneq ($(filter check check-% fuzz deps,$(GOALS)),)
 NEEDS += check
 endif
 ifneq ($(filter check-san fuzz deps,$(GOALS)),)
 NEEDS += san
 endif
+export APXS PYTHON
 
 ifneq ($(filter-out clean help deps,$(GOALS)),)
 include $(OUT)/config.mk
 
 $(OUT)/config.mk: FORCE
-	@OUT='$(OUT)' APXS='$(APXS)' sh build/config.sh $(NEEDS)
+	@OUT='$(OUT)' sh build/config.sh $(NEEDS)
 endif
 
 # ---- flags -----------------------------------------------------------------
@@ -198,7 +199,7 @@ tests: $(UNIT) $(FUZZ)
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
 
 deps:
-	sh build/deps.sh $(NEEDS)
+	@sh build/deps.sh $(NEEDS)
 
 clean:
 	rm -rf out out-*
