@@ -45,6 +45,7 @@ typedef struct crew_t {
     apr_pool_t *pool;
     unsigned int count;  /* nodes of the store */
     unsigned int wanted; /* owners, and so targets */
+    apr_uint64_t silent; /* a bit a node: it failed this request already */
     peer_t peers[HA_NODES_MAX];
 } crew_t;
 
@@ -53,6 +54,7 @@ struct ha_session_t {
     ha_sid_t sid;
     ha_image_t *image;   /* what the store is known to hold */
     int is_stored;       /* a store has it */
+    apr_uint64_t silent; /* nodes that failed this request, a bit a node */
     unsigned int copies; /* owners that held it, when last looked at */
 };
 
@@ -71,16 +73,18 @@ const char *ha_load_name(ha_load_e result)
     return "unknown";
 }
 
+/* Up for this request: one that it waited for in vain is not asked again. */
 static int is_up(const crew_t *crew, const peer_t *peer)
 {
     ha_store_t *store = crew->env->store;
 
-    return store->ops->is_up(store, peer->node);
+    return !(crew->silent >> peer->node & 1)
+           && store->ops->is_up(store, peer->node);
 }
 
 /* All nodes in placement order; the first ones that are up are targets. */
 static crew_t *gather(const ha_session_env_t *env, const ha_sid_t *sid,
-                      apr_pool_t *p)
+                      apr_uint64_t silent, apr_pool_t *p)
 {
     crew_t *crew = apr_pcalloc(p, sizeof(*crew));
     unsigned int order[HA_NODES_MAX];
@@ -89,6 +93,7 @@ static crew_t *gather(const ha_session_env_t *env, const ha_sid_t *sid,
 
     crew->env = env;
     crew->sid = sid;
+    crew->silent = silent;
     crew->pool = p;
     crew->count = env->store->count;
     crew->wanted = env->replicas < crew->count ? env->replicas : crew->count;
@@ -155,6 +160,9 @@ static void take_answer(crew_t *crew, peer_t *peer, const ha_call_t *call)
     peer->version = call->version;
     peer->held = span_of(NULL, 0);
     peer->image = NULL;
+    if (call->answer == HA_UNKNOWN) {
+        crew->silent |= (apr_uint64_t)1 << peer->node;
+    }
     if (call->answer == HA_HIT && call->verb != HA_TOUCH) {
         peer->held = call->held;
         look_at(crew, peer);
@@ -472,7 +480,7 @@ static ha_load_e judge_absence(const crew_t *crew)
 ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
                           const ha_sid_t *sid, apr_pool_t *p)
 {
-    crew_t *crew = gather(env, sid, p);
+    crew_t *crew = gather(env, sid, 0, p);
     ha_image_t *image;
     ha_saved_t saved;
 
@@ -489,6 +497,7 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
     *session = make_session(sid, image, p);
     (*session)->is_stored = 1;
     (*session)->copies = saved.copies;
+    (*session)->silent = crew->silent;
     return HA_LOAD_HIT;
 }
 
@@ -542,7 +551,7 @@ void ha_session_save(ha_session_t *session, ha_saved_t *saved,
                      unsigned int count)
 {
     apr_pool_t *p = session->pool;
-    crew_t *crew = gather(env, &session->sid, p);
+    crew_t *crew = gather(env, &session->sid, session->silent, p);
     ha_image_t *needed = ha_image_make(p);
     ha_image_t *merged;
     ha_change_t change;
@@ -557,6 +566,7 @@ void ha_session_save(ha_session_t *session, ha_saved_t *saved,
                 ha_delta_encode_image(&session->sid, needed, p));
     merged = settle(crew, needed, ROUNDS_MAX - 1);
     report(crew, saved);
+    session->silent = crew->silent;
     if (merged->ended) {
         session->image->ended = 1;
         saved->refused = 1;
@@ -571,7 +581,8 @@ void ha_session_save(ha_session_t *session, ha_saved_t *saved,
 void ha_session_end(ha_session_t *session, ha_saved_t *saved,
                     const ha_session_env_t *env)
 {
-    crew_t *crew = gather(env, &session->sid, session->pool);
+    crew_t *crew = gather(env, &session->sid, session->silent,
+                          session->pool);
     span_t end = ha_delta_encode_end(
         &session->sid, next_stamp(env, session->image), session->pool);
     unsigned int i;
@@ -593,7 +604,8 @@ void ha_session_end(ha_session_t *session, ha_saved_t *saved,
 void ha_session_touch(ha_session_t *session, ha_saved_t *saved,
                       const ha_session_env_t *env)
 {
-    crew_t *crew = gather(env, &session->sid, session->pool);
+    crew_t *crew = gather(env, &session->sid, session->silent,
+                          session->pool);
     unsigned int i;
     int ended;
 
