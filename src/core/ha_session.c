@@ -581,14 +581,14 @@ void ha_session_save(ha_session_t *session, ha_saved_t *saved,
 void ha_session_end(ha_session_t *session, ha_saved_t *saved,
                     const ha_session_env_t *env)
 {
-    crew_t *crew = gather(env, &session->sid, session->silent,
-                          session->pool);
+    crew_t *crew = gather(env, &session->sid, 0, session->pool);
     span_t end = ha_delta_encode_end(
         &session->sid, next_stamp(env, session->image), session->pool);
     unsigned int i;
 
     /* Everybody is told, not the targets alone: a stand-in of some earlier
-     * outage may still hold a living copy. */
+     * outage may still hold a living copy. Nor is a node spared that was
+     * silent before in this request: it may hold one too. */
     for (i = 0; i < crew->count; i++) {
         if (is_up(crew, &crew->peers[i])) {
             plan(&crew->peers[i], HA_APPEND, end);

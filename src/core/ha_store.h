@@ -73,8 +73,9 @@ typedef struct ha_store_ops_t {
     int (*is_up)(ha_store_t *store, unsigned int node);
 
     /**
-     * Since when a node has been up, reachable from this host and without a
-     * restart, all without a gap. No I/O, any thread.
+     * Since when a node has answered everything that this host asked, and
+     * has not been restarted. One call that failed is a gap: a write may have
+     * been missed. No I/O, any thread.
      *
      * @return the time, or 0 when it is down or not known
      */

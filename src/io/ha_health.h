@@ -68,7 +68,11 @@ int ha_health_failures(const ha_health_t *health, int slot);
 ha_health_e ha_health_succeeded(ha_health_t *health, int slot,
                                 apr_time_t now);
 
-/** Report a failure: refused, timed out, garbage. Any thread. */
+/**
+ * Report a failure: refused, timed out, garbage. Any thread. A single one
+ * downs nobody, but it ends what ha_health_whole_since() told: a write may
+ * have been missed. A call that had no time left to be sent is no failure.
+ */
 ha_health_e ha_health_failed(ha_health_t *health, int slot, apr_time_t now);
 
 /**
