@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * digest = SHA-256( label id )
+ * key    = "ha1:" base64url( digest ), 47 characters
+ * tag    = the digest's first 4 bytes in hex
+ *
+ * The label keeps this digest apart from any other use of the id. All three
+ * are public to whoever runs a store; none leads back to the id.
+ */
+#include "ha_sid.h"
+
+#include <stdlib.h>
+
+#include <apr_encode.h>
+#include <apr_strings.h>
+#include <openssl/sha.h>
+
+#define LABEL "mod_session_ha session 1"
+#define LABEL_LEN (sizeof(LABEL) - 1)
+
+/* Stands for the format of the value, too: another format, another key. */
+#define KEY_PREFIX "ha1:"
+#define KEY_PREFIX_LEN (sizeof(KEY_PREFIX) - 1)
+
+/* Bytes of the digest that go into the tag. */
+#define TAG_BYTES 4
+
+void ha_sid_init(ha_sid_t *sid, const unsigned char bytes[HA_SID_BYTES])
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned char text[LABEL_LEN + HA_SID_BYTES];
+    apr_size_t i;
+
+    memset(sid, 0, sizeof(*sid));
+    memcpy(sid->bytes, bytes, HA_SID_BYTES);
+    memcpy(text, LABEL, LABEL_LEN);
+    memcpy(text + LABEL_LEN, bytes, HA_SID_BYTES);
+    if (SHA256(text, sizeof(text), sid->digest) == NULL) {
+        /* To go on would give every session the same key. */
+        abort();
+    }
+    memcpy(sid->key, KEY_PREFIX, KEY_PREFIX_LEN);
+    apr_encode_base64_binary(sid->key + KEY_PREFIX_LEN, sid->digest,
+                             HA_SID_DIGEST, APR_ENCODE_BASE64URL, NULL);
+    for (i = 0; i < TAG_BYTES; i++) {
+        sid->tag[2 * i] = hex[sid->digest[i] >> 4];
+        sid->tag[2 * i + 1] = hex[sid->digest[i] & 15];
+    }
+}
