@@ -7,8 +7,9 @@
  * The ring of secrets: the first signs, all verify.
  *
  * A ring file holds one secret a line, HA_SECRET_LEN_MIN to
- * HA_SECRET_LEN_MAX printable ASCII characters; empty lines and lines that
- * begin with '#' do not count, and spaces around a secret do not either.
+ * HA_SECRET_LEN_MAX printable ASCII characters. Spaces, tabs and a carriage
+ * return around it are not part of it; what is empty then, or begins with
+ * '#', does not count.
  * From each secret come a key id (public: it stands in the cookie) and a key
  * per purpose, by HMAC-SHA-256 over a label.
  */
@@ -41,7 +42,7 @@ typedef enum ha_ring_e {
     HA_RING_TOO_SHORT, /**< a secret has too few characters */
     HA_RING_TOO_LONG,  /**< a secret has too many characters */
     HA_RING_BAD_BYTE,  /**< a secret holds a byte that is not printable ASCII */
-    HA_RING_REPEATED,  /**< the same secret twice */
+    HA_RING_REPEATED,  /**< the same secret, or its key id, twice */
     HA_RING_TOO_MANY   /**< more than HA_SECRETS_MAX secrets */
 } ha_ring_e;
 
