@@ -37,7 +37,7 @@ typedef enum ha_cookie_e {
     HA_COOKIE_VERSION,   /**< a version that this code does not know */
     HA_COOKIE_NO_KEY,    /**< signed by a secret that left the ring */
     HA_COOKIE_FORGED,    /**< the signature is wrong */
-    HA_COOKIE_EXPIRED    /**< authentic, and past its absolute end */
+    HA_COOKIE_EXPIRED    /**< authentic, and at or past its absolute end */
 } ha_cookie_e;
 
 /**
