@@ -33,12 +33,16 @@ typedef struct ha_stamp_t {
 
 /** One attribute set or removed. */
 typedef struct ha_op_t {
-    span_t name;  /**< case is kept, and ignored in comparisons (apr_table) */
+    span_t name;  /**< 1 to HA_ATTR_NAME_MAX bytes; case is kept, and ignored
+                       in comparisons, as in apr_table */
     span_t value; /**< empty when gone */
     int gone;     /**< 1: the attribute is removed */
 } ha_op_t;
 
-/** What one write does: the ops share the stamp, so they cannot tear. */
+/**
+ * What one write does: the ops share the stamp, so they cannot tear. Limits
+ * are not checked here but by ha_diff_tables(), which makes the ops.
+ */
 typedef struct ha_change_t {
     ha_stamp_t stamp;   /**< unique to this write */
     apr_time_t access;  /**< when the session was in use */
@@ -58,11 +62,12 @@ typedef struct ha_attr_t {
  */
 typedef struct ha_image_t {
     apr_pool_t *pool;         /**< owns all that the image points to */
-    apr_hash_t *attrs;        /**< lower-case name to ha_attr_t */
-    apr_array_header_t *kept; /**< span_t: records and fields of newer code */
-    ha_stamp_t latest;        /**< highest stamp seen */
-    apr_time_t access;        /**< latest use seen, 0 for none */
-    int ended;                /**< 1: logged out, for good */
+    apr_hash_t *attrs;        /**< ha_attr_key() to ha_attr_t */
+    apr_hash_t *kept;         /**< what newer code wrote, fields and records:
+                                   the bytes to a span_t of them */
+    ha_stamp_t latest;        /**< highest stamp seen; ended: of its ends */
+    apr_time_t access;        /**< latest use seen, 0 for none or ended */
+    int ended;                /**< 1: logged out, for good; no attributes */
 } ha_image_t;
 
 /** What became of one value. */
@@ -98,6 +103,15 @@ const char *ha_fold_name(ha_fold_e result);
 int ha_stamp_compare(ha_stamp_t a, ha_stamp_t b);
 
 /**
+ * Write what identifies an attribute: its name with A to Z in lower case.
+ *
+ * @param key room for name.len bytes
+ * @param name the attribute's name
+ * @return the bytes written, in key
+ */
+span_t ha_attr_key(char *key, span_t name);
+
+/**
  * Make an empty image.
  *
  * @param p owns it
@@ -107,7 +121,9 @@ ha_image_t *ha_image_make(apr_pool_t *p);
 
 /**
  * Fold one stored value into an image. What is readable is folded, up to the
- * first record that is not; the value's bytes are copied where needed.
+ * first record that is not and to HA_VALUE_MAX bytes; the value's bytes are
+ * copied where needed. A value that was not folded to its end must not be
+ * replaced by the image when the result is HA_FOLD_NEWER.
  *
  * @param image changed
  * @param fold filled with what was seen
@@ -176,6 +192,7 @@ span_t ha_delta_encode_end(const ha_sid_t *sid, ha_stamp_t stamp,
 /**
  * Encode a whole image as the head of a new log. Tombstones of attributes
  * and what newer code wrote are kept; an ended session is only its end.
+ * Folding it gives the image again; equal images give equal bytes.
  *
  * @param sid the session it belongs to
  * @param image what it says
