@@ -49,7 +49,8 @@ apr_status_t ha_health_create(ha_health_t **health, apr_pool_t *p);
  * @param name the node's name
  * @param address as configured; a new address is a new node
  * @param now the clock
- * @return slot number, or -1 when all HA_NODES_MAX * 2 slots are taken
+ * @return slot number, or -1 when all HA_NODES_MAX * 2 slots are taken by
+ *         nodes that a configuration named within the last minute
  */
 HA_CHECK_RESULT
 int ha_health_slot(ha_health_t *health, span_t name, span_t address,
@@ -64,6 +65,9 @@ apr_time_t ha_health_whole_since(const ha_health_t *health, int slot);
 /** Failures in a row so far. Any thread. */
 int ha_health_failures(const ha_health_t *health, int slot);
 
+/** How long the last absence was, 0 for none yet. Any thread. */
+apr_time_t ha_health_away(const ha_health_t *health, int slot);
+
 /** Report an answer that made sense. Any thread. */
 ha_health_e ha_health_succeeded(ha_health_t *health, int slot,
                                 apr_time_t now);
@@ -74,6 +78,16 @@ ha_health_e ha_health_succeeded(ha_health_t *health, int slot,
  * have been missed. A call that had no time left to be sent is no failure.
  */
 ha_health_e ha_health_failed(ha_health_t *health, int slot, apr_time_t now);
+
+/**
+ * Report that a connection was made, or broke: the server behind it may have
+ * just started. Until it is identified, the node is not known to be whole.
+ * Report it before an answer of a new connection is used. Any thread.
+ */
+void ha_health_doubt(ha_health_t *health, int slot);
+
+/** Whether a doubt waits for a probe that began after it. Any thread. */
+int ha_health_is_doubted(const ha_health_t *health, int slot);
 
 /**
  * Claim the right to probe a node: when it is due, and nobody else has it.
