@@ -44,6 +44,7 @@ APR_CPPFLAGS := $("$apr" --cppflags)
 APR_INCLUDES := $(as_system "$("$apr" --includes)")
 APU_INCLUDES := -isystem $("$apu" --includedir)
 APR_LIBS := $("$apr" --link-ld)
+APU_LIBS := $("$apu" --link-ld)
 HTTPD_INCLUDES := -isystem $(ask INCLUDEDIR)
 HTTPD := $httpd
 LIBEXECDIR := $(ask LIBEXECDIR)

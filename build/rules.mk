@@ -52,7 +52,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wformat=2 \
         -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
         -Wnested-externs -Wredundant-decls -Wpointer-arith -Wcast-qual \
         -Wcast-align -Wwrite-strings -Winit-self -Wnull-dereference \
-        -Wimplicit-fallthrough -Wswitch-default -Wdouble-promotion
+        -Wimplicit-fallthrough -Wdouble-promotion
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 ifeq ($(IS_CLANG),)
 WARN += -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wtrampolines
@@ -76,16 +76,18 @@ endif
 BASE := -std=c99 -fPIC $(WARN) $(WERROR) $(HARDEN) $(SAN_FLAGS) -MMD -MP
 HIDE := -fvisibility=hidden
 
-# The core sees APR and libcrypto; httpd.h is not on its path.
-CORE_FLAGS := $(BASE) $(HIDE) $(APR_CPPFLAGS) -Isrc/core $(APR_INCLUDES)
+# The core sees APR, APR-util and libcrypto; httpd.h is not on its path.
+CORE_FLAGS := $(BASE) $(HIDE) $(APR_CPPFLAGS) -Isrc/core $(APR_INCLUDES) \
+              $(APU_INCLUDES)
 IO_FLAGS := $(BASE) $(HIDE) $(APR_CPPFLAGS) -Isrc/core -Isrc/io \
-            $(APR_INCLUDES) $(MEMCACHED_CFLAGS)
+            $(APR_INCLUDES) $(APU_INCLUDES) $(MEMCACHED_CFLAGS)
 # httpd fixes the signatures of hooks and setters and the shape of its tables.
 HTTPD_FLAGS := $(BASE) -Wno-unused-parameter -Wno-missing-field-initializers \
                $(APXS_CPPFLAGS) -Isrc/core -Isrc/io -Isrc/httpd \
                $(APR_INCLUDES) $(APU_INCLUDES) $(HTTPD_INCLUDES)
 TEST_FLAGS := $(BASE) $(APR_CPPFLAGS) -Isrc/core -Isrc/io -Itests/unit \
-              $(APR_INCLUDES) $(MEMCACHED_CFLAGS) $(CHECK_CFLAGS)
+              $(APR_INCLUDES) $(APU_INCLUDES) $(MEMCACHED_CFLAGS) \
+              $(CHECK_CFLAGS)
 
 # ---- sources ---------------------------------------------------------------
 
@@ -171,7 +173,8 @@ $(OUT)/lib/%.a:
 	@mkdir -p $(@D); rm -f $@
 	@$(AR) rcs $@ $(filter %.o,$^)
 
-TEST_LIBS := -Wl,--as-needed $(CHECK_LIBS) $(APR_LIBS) -lcrypto -lm -pthread
+TEST_LIBS := -Wl,--as-needed $(CHECK_LIBS) $(APU_LIBS) $(APR_LIBS) \
+             -lcrypto -lm -pthread
 define link_test
 @mkdir -p $(@D)
 @echo "  LD $@"
