@@ -16,14 +16,12 @@
  * loses an attribute, and costs memory in proportion to the bytes it is given.
  *
  * What newer code writes in this format is kept, not understood: fields with
- * an unknown tag, and records with an unknown kind or any flag. Why folding is
- * commutative, associative and idempotent is shown in docs/protocol.md.
+ * an unknown tag, and records with an unknown kind or any flag.
  */
 #include "ha_delta.h"
 
 #include <stdlib.h>
 
-#include <apr_strings.h>
 #include <openssl/evp.h>
 
 #define MAGIC 'H'
@@ -43,7 +41,6 @@
 #define CHECK_BYTES 8
 #define FRAME_BYTES (AT_CHECK + CHECK_BYTES)
 
-/* The magic is no tag, so that what is kept tells a field from a record. */
 #define TAG_SET 1    /* name-len:u16 name value, stamped as the record is */
 #define TAG_GONE 2   /* name-len:u16 name, likewise */
 #define TAG_SET_AT 3 /* the same two behind a stamp of their own, 16 bytes */
@@ -134,178 +131,6 @@ static void sum_record(char check[CHECK_BYTES], const ha_sid_t *sid,
     memcpy(check, digest, CHECK_BYTES);
 }
 
-/* ---- order ---- */
-
-int ha_stamp_compare(ha_stamp_t a, ha_stamp_t b)
-{
-    if (a.time != b.time) {
-        return a.time < b.time ? -1 : 1;
-    }
-    if (a.writer != b.writer) {
-        return a.writer < b.writer ? -1 : 1;
-    }
-    return 0;
-}
-
-static int compare_spans(span_t a, span_t b)
-{
-    apr_size_t shorter = a.len < b.len ? a.len : b.len;
-    int diff = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
-
-    if (diff != 0) {
-        return diff;
-    }
-    return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
-}
-
-/*
- * Which of two writes to one attribute wins. Stamps are unique, so what
- * follows them decides nothing but damage and bugs; it makes the order total,
- * and a maximum over a total order is what makes folding deterministic.
- */
-static int compare_attrs(const ha_attr_t *a, const ha_attr_t *b)
-{
-    int diff = ha_stamp_compare(a->stamp, b->stamp);
-
-    if (diff == 0) {
-        diff = a->op.gone - b->op.gone;
-    }
-    if (diff == 0 && !a->op.gone) {
-        diff = compare_spans(a->op.value, b->op.value);
-    }
-    if (diff == 0) {
-        diff = compare_spans(a->op.name, b->op.name);
-    }
-    return diff;
-}
-
-/* ---- the image ---- */
-
-span_t ha_attr_key(char *key, span_t name)
-{
-    apr_size_t i;
-
-    for (i = 0; i < name.len; i++) {
-        char c = name.data[i];
-
-        key[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    return span_of(key, name.len);
-}
-
-ha_image_t *ha_image_make(apr_pool_t *p)
-{
-    ha_image_t *image = apr_pcalloc(p, sizeof(*image));
-
-    image->pool = p;
-    image->attrs = apr_hash_make(p);
-    image->kept = apr_hash_make(p);
-    return image;
-}
-
-static ha_attr_t *find_attr(const ha_image_t *image, span_t name)
-{
-    char buffer[HA_ATTR_NAME_MAX];
-    char *key = buffer;
-
-    if (name.len > sizeof(buffer)) {
-        key = apr_palloc(image->pool, name.len);
-    }
-    return apr_hash_get(image->attrs, ha_attr_key(key, name).data,
-                        (apr_ssize_t)name.len);
-}
-
-/* Copy what an attribute points to into the pool. */
-static void copy_attr(ha_attr_t *to, const ha_attr_t *from, apr_pool_t *p)
-{
-    *to = *from;
-    to->op.name.data = apr_pmemdup(p, from->op.name.data, from->op.name.len);
-    to->op.value = span_of(NULL, 0);
-    if (!from->op.gone && from->op.value.len > 0) {
-        to->op.value.len = from->op.value.len;
-        to->op.value.data = apr_pmemdup(p, from->op.value.data,
-                                        from->op.value.len);
-    }
-}
-
-static void fold_attr(ha_image_t *image, const ha_attr_t *attr)
-{
-    ha_attr_t *held = find_attr(image, attr->op.name);
-    span_t key;
-
-    if (held == NULL) {
-        held = apr_palloc(image->pool, sizeof(*held));
-        copy_attr(held, attr, image->pool);
-        key = ha_attr_key(apr_palloc(image->pool, attr->op.name.len),
-                          attr->op.name);
-        apr_hash_set(image->attrs, key.data, (apr_ssize_t)key.len, held);
-    }
-    else if (compare_attrs(held, attr) < 0) {
-        copy_attr(held, attr, image->pool);
-    }
-}
-
-static void fold_stamp(ha_image_t *image, ha_stamp_t stamp)
-{
-    if (ha_stamp_compare(image->latest, stamp) < 0) {
-        image->latest = stamp;
-    }
-}
-
-static void fold_access(ha_image_t *image, apr_time_t access)
-{
-    if (image->access < access) {
-        image->access = access;
-    }
-}
-
-/* Keep bytes that this code does not understand, once. */
-static void keep(ha_image_t *image, span_t bytes)
-{
-    span_t *copy;
-
-    if (apr_hash_get(image->kept, bytes.data, (apr_ssize_t)bytes.len)) {
-        return;
-    }
-    copy = apr_palloc(image->pool, sizeof(*copy));
-    *copy = span_of(apr_pmemdup(image->pool, bytes.data, bytes.len),
-                    bytes.len);
-    apr_hash_set(image->kept, copy->data, (apr_ssize_t)copy->len, copy);
-}
-
-static int is_record(const span_t *kept)
-{
-    return kept->data[0] == MAGIC;
-}
-
-/*
- * From its end on an image is nothing but its end: a different path to the
- * same end must not leave a different image. What newer code put into fields
- * of the session goes with the session; records of an unknown kind stay,
- * because nobody here can tell what they are.
- */
-static void end_image(ha_image_t *image)
-{
-    apr_hash_index_t *hi;
-
-    if (image->ended) {
-        return;
-    }
-    image->ended = 1;
-    image->access = 0;
-    memset(&image->latest, 0, sizeof(image->latest));
-    apr_hash_clear(image->attrs);
-    for (hi = apr_hash_first(NULL, image->kept); hi; hi = apr_hash_next(hi)) {
-        const span_t *kept = apr_hash_this_val(hi);
-
-        if (!is_record(kept)) {
-            /* apr_hash allows to delete the entry that the index is on. */
-            apr_hash_set(image->kept, kept->data, (apr_ssize_t)kept->len,
-                         NULL);
-        }
-    }
-}
-
 /* ---- reading ---- */
 
 /* Read name-len, name and the rest, which is the value. */
@@ -380,7 +205,7 @@ static int read_field(field_t *field, span_t *rest, ha_stamp_t stamp)
     case TAG_ACCESS:
         return read_access(&field->access, payload);
     default:
-        return field->tag != MAGIC;
+        return 1;
     }
 }
 
@@ -433,43 +258,45 @@ static ha_fold_e read_record(record_t *record, span_t *rest,
     return HA_FOLD_OK;
 }
 
-static void fold_field(ha_image_t *image, const field_t *field)
+static void fold_field(ha_image_t *image, const field_t *field,
+                       ha_stamp_t stamp)
 {
-    if (field->tag < TAG_SET || field->tag > TAG_ACCESS) {
-        keep(image, field->whole);
-    }
-    else if (image->ended) {
-        /* Of the fields this code knows, none says anything of an end. */
-        return;
-    }
-    else if (field->tag == TAG_ACCESS) {
-        fold_access(image, field->access);
-    }
-    else {
-        fold_attr(image, &field->attr);
-        fold_stamp(image, field->attr.stamp);
+    switch (field->tag) {
+    case TAG_SET:
+    case TAG_GONE:
+    case TAG_SET_AT:
+    case TAG_GONE_AT:
+        ha_image_put(image, &field->attr);
+        break;
+    case TAG_ACCESS:
+        ha_image_use(image, stamp, field->access);
+        break;
+    default:
+        ha_image_keep(image, image->fields, field->whole);
+        break;
     }
 }
 
 static void fold_record(ha_image_t *image, const record_t *record)
 {
+    int is_end = record->kind == KIND_END;
     span_t body = record->body;
     field_t field;
 
     if (!is_understood(record)) {
-        keep(image, record->whole);
-        body.len = 0;
-    }
-    else if (record->kind == KIND_END) {
-        end_image(image);
-    }
-    if (image->ended
-        && (!is_understood(record) || record->kind != KIND_END)) {
+        ha_image_keep(image, image->records, record->whole);
+        ha_image_use(image, record->stamp, 0);
         return;
     }
-    fold_stamp(image, record->stamp);
+    if (is_end) {
+        ha_image_end(image);
+    }
+    if (image->ended && !is_end) {
+        return;
+    }
+    ha_image_use(image, record->stamp, 0);
     while (body.len > 0 && read_field(&field, &body, record->stamp)) {
-        fold_field(image, &field);
+        fold_field(image, &field, record->stamp);
     }
 }
 
@@ -532,27 +359,12 @@ void ha_delta_apply(ha_image_t *image, const ha_change_t *change)
 {
     unsigned int i;
 
-    if (image->ended) {
-        return;
-    }
-    fold_stamp(image, change->stamp);
-    fold_access(image, change->access);
+    ha_image_use(image, change->stamp, change->access);
     for (i = 0; i < change->count; i++) {
-        ha_attr_t attr;
+        ha_attr_t attr = { change->ops[i], change->stamp };
 
-        attr.op = change->ops[i];
-        attr.stamp = change->stamp;
-        fold_attr(image, &attr);
+        ha_image_put(image, &attr);
     }
-}
-
-/* ---- questions ---- */
-
-static int has_attr(const ha_image_t *image, const ha_attr_t *attr)
-{
-    const ha_attr_t *held = find_attr(image, attr->op.name);
-
-    return held != NULL && compare_attrs(held, attr) >= 0;
 }
 
 int ha_image_has(const ha_image_t *image, const ha_change_t *change)
@@ -567,43 +379,9 @@ int ha_image_has(const ha_image_t *image, const ha_change_t *change)
         return 0;
     }
     for (i = 0; i < change->count; i++) {
-        ha_attr_t attr;
+        ha_attr_t attr = { change->ops[i], change->stamp };
 
-        attr.op = change->ops[i];
-        attr.stamp = change->stamp;
-        if (!has_attr(image, &attr)) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-int ha_image_covers(const ha_image_t *image, const ha_image_t *other)
-{
-    apr_hash_index_t *hi;
-
-    if (other->ended && !image->ended) {
-        return 0;
-    }
-    for (hi = apr_hash_first(NULL, other->kept); hi; hi = apr_hash_next(hi)) {
-        const span_t *kept = apr_hash_this_val(hi);
-        /* An end takes no field of a session that had not ended. */
-        int counts = is_record(kept) || image->ended == other->ended;
-
-        if (counts && apr_hash_get(image->kept, kept->data,
-                                   (apr_ssize_t)kept->len) == NULL) {
-            return 0;
-        }
-    }
-    if (image->ended && !other->ended) {
-        return 1;
-    }
-    if (ha_stamp_compare(image->latest, other->latest) < 0
-        || image->access < other->access) {
-        return 0;
-    }
-    for (hi = apr_hash_first(NULL, other->attrs); hi; hi = apr_hash_next(hi)) {
-        if (!has_attr(image, apr_hash_this_val(hi))) {
+        if (!ha_image_has_attr(image, &attr)) {
             return 0;
         }
     }
@@ -697,46 +475,23 @@ span_t ha_delta_encode_end(const ha_sid_t *sid, ha_stamp_t stamp,
     return span_of(frame, FRAME_BYTES);
 }
 
-/* An entry of a hash, to be sorted: equal images give equal bytes. */
-typedef struct entry_t {
-    span_t key;
-    const void *value;
-} entry_t;
-
-static int compare_entries(const void *a, const void *b)
+static apr_size_t size_of_all(const void **spans, unsigned int count)
 {
-    return compare_spans(((const entry_t *)a)->key, ((const entry_t *)b)->key);
-}
+    apr_size_t size = 0;
+    unsigned int i;
 
-/* The entries of a hash in the order of their keys. */
-static entry_t *sorted(apr_hash_t *hash, unsigned int *count, apr_pool_t *p)
-{
-    entry_t *entries = apr_palloc(p, sizeof(*entries)
-                                         * (apr_hash_count(hash) + 1));
-    apr_hash_index_t *hi;
-    unsigned int i = 0;
-
-    for (hi = apr_hash_first(NULL, hash); hi; hi = apr_hash_next(hi)) {
-        entries[i].key = span_of(apr_hash_this_key(hi),
-                                 (apr_size_t)apr_hash_this_key_len(hi));
-        entries[i].value = apr_hash_this_val(hi);
-        i++;
+    for (i = 0; i < count; i++) {
+        size += ((const span_t *)spans[i])->len;
     }
-    qsort(entries, i, sizeof(*entries), compare_entries);
-    *count = i;
-    return entries;
+    return size;
 }
 
-/* Write those of kept that are records, or those that are fields. */
-static char *put_kept(char *at, const entry_t *kept, unsigned int count,
-                      int records)
+static char *put_all(char *at, const void **spans, unsigned int count)
 {
     unsigned int i;
 
     for (i = 0; i < count; i++) {
-        if (is_record(kept[i].value) == records) {
-            at = put_span(at, kept[i].key);
-        }
+        at = put_span(at, *(const span_t *)spans[i]);
     }
     return at;
 }
@@ -745,51 +500,30 @@ span_t ha_delta_encode_image(const ha_sid_t *sid, const ha_image_t *image,
                              apr_pool_t *p)
 {
     unsigned int attr_count;
-    unsigned int kept_count;
-    entry_t *attrs = sorted(image->attrs, &attr_count, p);
-    entry_t *kept = sorted(image->kept, &kept_count, p);
-    apr_size_t len = access_size(image->access);
-    apr_size_t behind = 0;
+    unsigned int field_count;
+    unsigned int record_count;
+    const void **attrs = ha_image_sorted(&attr_count, image->attrs, p);
+    const void **fields = ha_image_sorted(&field_count, image->fields, p);
+    const void **records = ha_image_sorted(&record_count, image->records, p);
+    apr_size_t behind = size_of_all(records, record_count);
+    apr_size_t len = access_size(image->access)
+                     + size_of_all(fields, field_count);
     unsigned int i;
     char *frame;
     char *at;
 
     for (i = 0; i < attr_count; i++) {
-        len += attr_size(attrs[i].value, 1);
-    }
-    for (i = 0; i < kept_count; i++) {
-        *(is_record(kept[i].value) ? &behind : &len) += kept[i].key.len;
+        len += attr_size(attrs[i], 1);
     }
     frame = apr_palloc(p, FRAME_BYTES + len + behind);
     at = put_frame(frame, image->ended ? KIND_END : KIND_SNAPSHOT,
                    image->latest, len);
     at = put_access(at, image->access);
     for (i = 0; i < attr_count; i++) {
-        at = put_attr(at, attrs[i].value, 1);
+        at = put_attr(at, attrs[i], 1);
     }
-    at = put_kept(at, kept, kept_count, 0);
+    at = put_all(at, fields, field_count);
     sum_record(frame + AT_CHECK, sid, frame, len);
-    put_kept(at, kept, kept_count, 1);
+    put_all(at, records, record_count);
     return span_of(frame, FRAME_BYTES + len + behind);
-}
-
-apr_table_t *ha_image_table(const ha_image_t *image, apr_pool_t *p)
-{
-    unsigned int count;
-    entry_t *attrs = sorted(image->attrs, &count, p);
-    apr_table_t *table = apr_table_make(p, (int)count);
-    unsigned int i;
-
-    for (i = 0; i < count; i++) {
-        const ha_op_t *op = &((const ha_attr_t *)attrs[i].value)->op;
-
-        if (!op->gone) {
-            apr_table_addn(table,
-                           apr_pstrmemdup(p, op->name.data, op->name.len),
-                           apr_pstrmemdup(p, op->value.len > 0
-                                                 ? op->value.data : "",
-                                          op->value.len));
-        }
-    }
-    return table;
 }

@@ -4,40 +4,19 @@
 
 /**
  * @file ha_delta.h
- * The stored value: a log of records, and the session it folds to.
+ * The stored value: a log of records, and the image it folds to.
  *
- * A session is a map from attribute names to last-writer-wins registers.
- * Every write has a stamp, and the higher stamp wins, attribute by attribute;
- * the removal of an attribute is a write like any other. The end of a session
- * wins over everything whatever its stamp. Folding any set of records in any
- * order, with repetitions, gives the same image: a state-based CRDT after
- * Shapiro, Preguica, Baquero and Zawirski ("Conflict-free Replicated Data
- * Types", 2011), stamped by hybrid logical clocks after Kulkarni et al.
- * ("Logical Physical Clocks", 2014).
+ * docs/protocol.md draws the format and shows why the order of records does
+ * not matter.
  */
 
-#include <apr_hash.h>
 #include <apr_pools.h>
-#include <apr_tables.h>
 #include <apr_time.h>
 
 #include "ha_base.h"
+#include "ha_image.h"
 #include "ha_limits.h"
 #include "ha_sid.h"
-
-/** Orders writes: by time, equal times by writer. Never zero for a write. */
-typedef struct ha_stamp_t {
-    apr_uint64_t time;   /**< hybrid logical clock, microseconds since 1970 */
-    apr_uint64_t writer; /**< random for each write, so stamps are unique */
-} ha_stamp_t;
-
-/** One attribute set or removed. */
-typedef struct ha_op_t {
-    span_t name;  /**< 1 to HA_ATTR_NAME_MAX bytes; case is kept, and ignored
-                       in comparisons, as in apr_table */
-    span_t value; /**< empty when gone */
-    int gone;     /**< 1: the attribute is removed */
-} ha_op_t;
 
 /**
  * What one write does: the ops share the stamp, so they cannot tear. Limits
@@ -49,26 +28,6 @@ typedef struct ha_change_t {
     const ha_op_t *ops; /**< attributes set and removed; none is a touch */
     unsigned int count; /**< entries of ops[] */
 } ha_change_t;
-
-/** One register of an image. */
-typedef struct ha_attr_t {
-    ha_op_t op;       /**< its latest write */
-    ha_stamp_t stamp; /**< and that write's stamp */
-} ha_attr_t;
-
-/**
- * What a log folds to. Fields are read by anybody, changed by folding alone.
- * All memory comes from the pool it was made from.
- */
-typedef struct ha_image_t {
-    apr_pool_t *pool;         /**< owns all that the image points to */
-    apr_hash_t *attrs;        /**< ha_attr_key() to ha_attr_t */
-    apr_hash_t *kept;         /**< what newer code wrote, fields and records:
-                                   the bytes to a span_t of them */
-    ha_stamp_t latest;        /**< highest stamp seen; ended: of its ends */
-    apr_time_t access;        /**< latest use seen, 0 for none or ended */
-    int ended;                /**< 1: logged out, for good; no attributes */
-} ha_image_t;
 
 /** What became of one value. */
 typedef enum ha_fold_e {
@@ -95,31 +54,6 @@ typedef struct ha_fold_t {
 const char *ha_fold_name(ha_fold_e result);
 
 /**
- * Compare two stamps.
- *
- * @return less than, equal to or greater than 0, as a is before, is, or is
- *         after b
- */
-int ha_stamp_compare(ha_stamp_t a, ha_stamp_t b);
-
-/**
- * Write what identifies an attribute: its name with A to Z in lower case.
- *
- * @param key room for name.len bytes
- * @param name the attribute's name
- * @return the bytes written, in key
- */
-span_t ha_attr_key(char *key, span_t name);
-
-/**
- * Make an empty image.
- *
- * @param p owns it
- * @return the image; never NULL
- */
-ha_image_t *ha_image_make(apr_pool_t *p);
-
-/**
  * Fold one stored value into an image. What is readable is folded, up to the
  * first record that is not and to HA_VALUE_MAX bytes; the value's bytes are
  * copied where needed. A value that was not folded to its end must not be
@@ -144,28 +78,12 @@ ha_fold_e ha_delta_fold(ha_image_t *image, ha_fold_t *fold,
 void ha_delta_apply(ha_image_t *image, const ha_change_t *change);
 
 /**
- * Fold all of one image into another.
- *
- * @param image changed; copies what it takes over
- * @param other read only; may come from any pool
- */
-void ha_image_merge(ha_image_t *image, const ha_image_t *other);
-
-/**
  * Whether an image has absorbed a change: folding it would alter nothing.
  * That is the proof that a write is stored, whoever folded it meanwhile.
  *
  * @return 1 when it has; an ended session absorbs everything
  */
 int ha_image_has(const ha_image_t *image, const ha_change_t *change);
-
-/**
- * Whether image lacks nothing that other knows, and so need not be repaired
- * from it.
- *
- * @return 1 when folding other into image would alter nothing
- */
-int ha_image_covers(const ha_image_t *image, const ha_image_t *other);
 
 /**
  * Encode a change as one record, to be appended.
@@ -201,14 +119,5 @@ span_t ha_delta_encode_end(const ha_sid_t *sid, ha_stamp_t stamp,
  */
 span_t ha_delta_encode_image(const ha_sid_t *sid, const ha_image_t *image,
                              apr_pool_t *p);
-
-/**
- * The attributes that are there, as mod_session keeps them.
- *
- * @param image read only; an ended session gives an empty table
- * @param p owns the table, which copies names and values
- * @return names to values
- */
-apr_table_t *ha_image_table(const ha_image_t *image, apr_pool_t *p);
 
 #endif
