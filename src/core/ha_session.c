@@ -568,7 +568,7 @@ void ha_session_save(ha_session_t *session, ha_saved_t *saved,
     report(crew, saved);
     session->silent = crew->silent;
     if (merged->ended) {
-        session->image->ended = 1;
+        ha_image_end(session->image);
         saved->refused = 1;
     }
     else if (saved->copies > 0) {
@@ -595,7 +595,7 @@ void ha_session_end(ha_session_t *session, ha_saved_t *saved,
         }
     }
     run_round(crew);
-    session->image->ended = 1;
+    ha_image_end(session->image);
     settle(crew, session->image, ROUNDS_MAX - 1);
     report(crew, saved);
     session->copies = saved->copies;
