@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clone_conf.h"
+
+static int set_or(int over, int base)
+{
+    return over != HA_UNSET ? over : base;
+}
+
+void clone_conf_init(clone_conf_t *conf)
+{
+    conf->routing = HA_UNSET;
+    conf->profile = HA_UNSET;
+}
+
+void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
+                      const clone_conf_t *over)
+{
+    conf->routing = set_or(over->routing, base->routing);
+    conf->profile = set_or(over->profile, base->profile);
+}
+
+int clone_conf_routing(const clone_conf_t *conf)
+{
+    return set_or(conf->routing, 0);
+}
+
+clone_profile_e clone_conf_profile(const clone_conf_t *conf)
+{
+    return (clone_profile_e)set_or(conf->profile, CLONE_PROFILE_WEBSPHERE);
+}
+
+clone_server_conf_t *clone_server_conf_make(apr_pool_t *p)
+{
+    clone_server_conf_t *conf = apr_palloc(p, sizeof(*conf));
+
+    clone_conf_init(&conf->any);
+    conf->named = apr_array_make(p, 2, sizeof(clone_named_conf_t));
+    return conf;
+}
+
+static clone_named_conf_t *find_named(const clone_server_conf_t *conf,
+                                      const char *name)
+{
+    clone_named_conf_t *named = (clone_named_conf_t *)conf->named->elts;
+    int i;
+
+    for (i = 0; i < conf->named->nelts; i++) {
+        if (strcmp(named[i].name, name) == 0) {
+            return &named[i];
+        }
+    }
+    return NULL;
+}
+
+clone_conf_t *clone_server_conf_named(clone_server_conf_t *conf,
+                                      const char *name)
+{
+    clone_named_conf_t *named = find_named(conf, name);
+
+    if (named == NULL) {
+        named = apr_array_push(conf->named);
+        named->name = name;
+        clone_conf_init(&named->conf);
+    }
+    return &named->conf;
+}
+
+/* Lay each named record of from over the one of the same name in conf. */
+static void add_named(clone_server_conf_t *conf,
+                      const clone_server_conf_t *from)
+{
+    const clone_named_conf_t *named =
+        (const clone_named_conf_t *)from->named->elts;
+    int i;
+
+    for (i = 0; i < from->named->nelts; i++) {
+        clone_conf_t *mine = clone_server_conf_named(conf, named[i].name);
+
+        clone_conf_merge(mine, mine, &named[i].conf);
+    }
+}
+
+clone_server_conf_t *clone_server_conf_merge(const clone_server_conf_t *base,
+                                             const clone_server_conf_t *over,
+                                             apr_pool_t *p)
+{
+    clone_server_conf_t *conf = clone_server_conf_make(p);
+
+    clone_conf_merge(&conf->any, &base->any, &over->any);
+    add_named(conf, base);
+    add_named(conf, over);
+    return conf;
+}
+
+void clone_server_conf_of(clone_conf_t *effective,
+                          const clone_server_conf_t *conf, const char *name)
+{
+    const clone_named_conf_t *named = find_named(conf, name);
+
+    *effective = conf->any;
+    if (named != NULL) {
+        clone_conf_merge(effective, effective, &named->conf);
+    }
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLONE_CONF_H
+#define CLONE_CONF_H
+
+/**
+ * @file clone_conf.h
+ * What the directives said, and what follows from it.
+ *
+ * A server says how all its balancers are routed, and may say it otherwise
+ * for one balancer by name. The name wins over the server, the virtual host
+ * over the main server:
+ *
+ *   this balancer here > this balancer in the main server
+ *     > any balancer here > any balancer in the main server > the default
+ */
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+#include "clone_ids.h"
+#include "ha_base.h"
+
+/** Settings of one scope; each HA_UNSET until a directive sets it. */
+typedef struct clone_conf_t {
+    int routing; /**< 1 on, 0 off */
+    int profile; /**< a clone_profile_e */
+} clone_conf_t;
+
+/** Settings of one server. */
+typedef struct clone_server_conf_t {
+    clone_conf_t any;          /**< for all its balancers */
+    apr_array_header_t *named; /**< of clone_named_conf_t */
+} clone_server_conf_t;
+
+/** Settings of one balancer. */
+typedef struct clone_named_conf_t {
+    const char *name;  /**< "balancer://x", lower case */
+    clone_conf_t conf;
+} clone_named_conf_t;
+
+/** Set every member to HA_UNSET. */
+void clone_conf_init(clone_conf_t *conf);
+
+/**
+ * Take each member from over where it is set, else from base.
+ *
+ * @param conf filled; may be base or over
+ */
+void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
+                      const clone_conf_t *over);
+
+/** @return 1 when routing is on; off is the default */
+int clone_conf_routing(const clone_conf_t *conf);
+
+/** @return the profile; websphere is the default */
+clone_profile_e clone_conf_profile(const clone_conf_t *conf);
+
+/** @return an empty record in p */
+clone_server_conf_t *clone_server_conf_make(apr_pool_t *p);
+
+/**
+ * Merge a virtual host's record over the main server's, name by name.
+ *
+ * @return a new record in p; shares names with base and over
+ */
+clone_server_conf_t *clone_server_conf_merge(const clone_server_conf_t *base,
+                                             const clone_server_conf_t *over,
+                                             apr_pool_t *p);
+
+/**
+ * The record of one balancer, made when there is none.
+ *
+ * @param conf grows
+ * @param name "balancer://x", lower case; must outlive conf
+ * @return the record; valid until the next call with this conf
+ */
+clone_conf_t *clone_server_conf_named(clone_server_conf_t *conf,
+                                      const char *name);
+
+/**
+ * What holds for one balancer.
+ *
+ * @param effective its own settings over those for any
+ * @param conf the server that the request came to
+ * @param name "balancer://x", lower case
+ */
+void clone_server_conf_of(clone_conf_t *effective,
+                          const clone_server_conf_t *conf, const char *name);
+
+#endif

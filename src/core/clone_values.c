@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clone_values.h"
+
+static int is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static span_t trimmed(span_t text)
+{
+    while (text.len > 0 && is_blank(text.data[0])) {
+        text = span_of(text.data + 1, text.len - 1);
+    }
+    while (text.len > 0 && is_blank(text.data[text.len - 1])) {
+        text.len--;
+    }
+    return text;
+}
+
+static void add_value(clone_values_t *values, span_t value)
+{
+    if (value.len > 0 && values->count < CLONE_VALUES_MAX) {
+        values->value[values->count++] = value;
+    }
+}
+
+/* Add what stands behind '=' in part when its name is the one wanted. */
+static void add_pair(clone_values_t *values, span_t part, span_t name)
+{
+    const char *equals = memchr(part.data, '=', part.len);
+    apr_size_t at;
+
+    if (equals == NULL) {
+        return;
+    }
+    at = (apr_size_t)(equals - part.data);
+    if (span_is_equal(trimmed(span_of(part.data, at)), name)) {
+        add_value(values, trimmed(span_of(equals + 1, part.len - at - 1)));
+    }
+}
+
+/* Bytes up to the next ';' or ',' that no quotes protect. */
+static apr_size_t cookie_len(span_t rest)
+{
+    int is_quoted = 0;
+    apr_size_t at;
+
+    for (at = 0; at < rest.len; at++) {
+        char c = rest.data[at];
+
+        if (c == '"') {
+            is_quoted = !is_quoted;
+        }
+        else if (!is_quoted && (c == ';' || c == ',')) {
+            break;
+        }
+    }
+    if (is_quoted) {
+        /* A quote nobody closed must not swallow the cookies behind it. */
+        for (at = 0; at < rest.len; at++) {
+            if (rest.data[at] == ';' || rest.data[at] == ',') {
+                break;
+            }
+        }
+    }
+    return at;
+}
+
+void clone_values_init(clone_values_t *values)
+{
+    memset(values, 0, sizeof(*values));
+}
+
+void clone_values_add_cookies(clone_values_t *values, span_t header,
+                              span_t name)
+{
+    while (header.len > 0 && name.len > 0) {
+        apr_size_t len = cookie_len(header);
+
+        add_pair(values, span_of(header.data, len), name);
+        len += len < header.len;
+        header = span_of(header.data + len, header.len - len);
+    }
+    values->cookies = values->count;
+}
+
+void clone_values_add_url(clone_values_t *values, span_t url, span_t name)
+{
+    apr_size_t from = 0;
+    apr_size_t at;
+    int is_query = 0;
+    int is_parameter = 0;
+
+    for (at = 0; at <= url.len && name.len > 0; at++) {
+        char c = at < url.len ? url.data[at] : '#';
+        int is_end = c == '#' || c == ';' || (c == '?' && !is_query)
+                     || (c == '/' && !is_query) || (c == '&' && is_query);
+
+        if (!is_end) {
+            continue;
+        }
+        if (is_parameter) {
+            add_pair(values, span_of(url.data + from, at - from), name);
+        }
+        if (c == '#') {
+            return;
+        }
+        is_query = is_query || c == '?';
+        is_parameter = c != '/';
+        from = at + 1;
+    }
+}

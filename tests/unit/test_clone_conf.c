@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clone_conf.h"
+
+#include <apr_general.h>
+#include <check.h>
+#include <stddef.h>
+
+#define LENGTH_OF(a) ((int)(sizeof(a) / sizeof((a)[0])))
+
+static apr_pool_t *p;
+
+static void set_up(void)
+{
+    ck_assert_int_eq(apr_initialize(), APR_SUCCESS);
+    ck_assert_int_eq(apr_pool_create(&p, NULL), APR_SUCCESS);
+}
+
+static void tear_down(void)
+{
+    apr_pool_destroy(p);
+    apr_terminate();
+}
+
+/* One row for each member of clone_conf_t. */
+typedef struct member_t {
+    const char *name;
+    size_t offset;
+    int one;   /* a value that is not the default */
+    int other; /* another one */
+} member_t;
+
+static const member_t members[] = {
+    { "routing", offsetof(clone_conf_t, routing), 1, 0 },
+    { "profile", offsetof(clone_conf_t, profile), CLONE_PROFILE_JETTY,
+      CLONE_PROFILE_WEBSPHERE }
+};
+
+static int *member_of(clone_conf_t *conf, const member_t *member)
+{
+    return (int *)(void *)((char *)conf + member->offset);
+}
+
+START_TEST(every_member_has_its_row)
+{
+    ck_assert_uint_eq(sizeof(clone_conf_t),
+                      sizeof(int) * (size_t)LENGTH_OF(members));
+}
+END_TEST
+
+START_TEST(a_new_record_has_nothing_set)
+{
+    clone_conf_t conf;
+
+    clone_conf_init(&conf);
+    ck_assert_int_eq(*member_of(&conf, &members[_i]), HA_UNSET);
+}
+END_TEST
+
+START_TEST(merge_keeps_what_was_set)
+{
+    const member_t *member = &members[_i];
+    const struct { int base; int over; int merged; } rows[] = {
+        { HA_UNSET, HA_UNSET, HA_UNSET },
+        { member->one, HA_UNSET, member->one },
+        { HA_UNSET, member->one, member->one },
+        { member->one, member->other, member->other },
+        { member->other, member->one, member->one }
+    };
+    int i;
+
+    for (i = 0; i < LENGTH_OF(rows); i++) {
+        clone_conf_t base;
+        clone_conf_t over;
+        clone_conf_t merged;
+
+        clone_conf_init(&base);
+        clone_conf_init(&over);
+        *member_of(&base, member) = rows[i].base;
+        *member_of(&over, member) = rows[i].over;
+        clone_conf_merge(&merged, &base, &over);
+        ck_assert_msg(*member_of(&merged, member) == rows[i].merged,
+                      "%s, case %d: %d", member->name, i,
+                      *member_of(&merged, member));
+    }
+}
+END_TEST
+
+START_TEST(merge_mixes_no_members)
+{
+    clone_conf_t base;
+    clone_conf_t over;
+    int i;
+
+    clone_conf_init(&base);
+    clone_conf_init(&over);
+    *member_of(&over, &members[_i]) = members[_i].one;
+    clone_conf_merge(&base, &base, &over);
+    for (i = 0; i < LENGTH_OF(members); i++) {
+        ck_assert_int_eq(*member_of(&base, &members[i]),
+                         i == _i ? members[_i].one : HA_UNSET);
+    }
+}
+END_TEST
+
+START_TEST(what_nobody_set_has_a_safe_default)
+{
+    clone_conf_t conf;
+
+    clone_conf_init(&conf);
+    ck_assert_int_eq(clone_conf_routing(&conf), 0);
+    ck_assert_int_eq(clone_conf_profile(&conf), CLONE_PROFILE_WEBSPHERE);
+    conf.routing = 1;
+    conf.profile = CLONE_PROFILE_WEBLOGIC;
+    ck_assert_int_eq(clone_conf_routing(&conf), 1);
+    ck_assert_int_eq(clone_conf_profile(&conf), CLONE_PROFILE_WEBLOGIC);
+}
+END_TEST
+
+#define U HA_UNSET
+
+/* routing: main any, main named, host any, host named; what holds. */
+static const struct {
+    int main_any;
+    int main_named;
+    int host_any;
+    int host_named;
+    int holds;
+} scopes[] = {
+    { U, U, U, U, U }, { 1, U, U, U, 1 }, { 1, U, 0, U, 0 },
+    { 0, U, 1, U, 1 }, { U, 1, U, U, 1 }, { U, 1, 0, U, 1 },
+    { 0, 1, 0, U, 1 }, { 1, 0, 1, U, 0 }, { 1, 1, 1, 0, 0 },
+    { U, U, U, 1, 1 }, { 0, 0, 0, 1, 1 }, { U, 0, U, 1, 1 }
+};
+
+START_TEST(the_name_wins_over_the_server_and_the_host_over_the_main)
+{
+    clone_server_conf_t *base = clone_server_conf_make(p);
+    clone_server_conf_t *over = clone_server_conf_make(p);
+    clone_conf_t got;
+
+    base->any.routing = scopes[_i].main_any;
+    over->any.routing = scopes[_i].host_any;
+    if (scopes[_i].main_named != U) {
+        clone_server_conf_named(base, "balancer://a")->routing =
+            scopes[_i].main_named;
+    }
+    if (scopes[_i].host_named != U) {
+        clone_server_conf_named(over, "balancer://a")->routing =
+            scopes[_i].host_named;
+    }
+    clone_server_conf_of(&got, clone_server_conf_merge(base, over, p),
+                         "balancer://a");
+    ck_assert_int_eq(got.routing, scopes[_i].holds);
+}
+END_TEST
+
+START_TEST(one_balancer_s_settings_leave_the_others_alone)
+{
+    clone_server_conf_t *conf = clone_server_conf_make(p);
+    clone_conf_t got;
+
+    conf->any.profile = CLONE_PROFILE_TOMCAT;
+    clone_server_conf_named(conf, "balancer://a")->routing = 1;
+    clone_server_conf_named(conf, "balancer://b")->profile =
+        CLONE_PROFILE_JETTY;
+    clone_server_conf_of(&got, conf, "balancer://b");
+    ck_assert_int_eq(got.routing, HA_UNSET);
+    ck_assert_int_eq(got.profile, CLONE_PROFILE_JETTY);
+    clone_server_conf_of(&got, conf, "balancer://a");
+    ck_assert_int_eq(got.routing, 1);
+    ck_assert_int_eq(got.profile, CLONE_PROFILE_TOMCAT);
+    clone_server_conf_of(&got, conf, "balancer://ab");
+    ck_assert_int_eq(got.routing, HA_UNSET);
+}
+END_TEST
+
+START_TEST(a_merge_leaves_both_sides_as_they_were)
+{
+    clone_server_conf_t *base = clone_server_conf_make(p);
+    clone_server_conf_t *over = clone_server_conf_make(p);
+    clone_server_conf_t *merged;
+
+    clone_server_conf_named(base, "balancer://a")->routing = 1;
+    clone_server_conf_named(over, "balancer://a")->routing = 0;
+    clone_server_conf_named(over, "balancer://b")->routing = 1;
+    merged = clone_server_conf_merge(base, over, p);
+    ck_assert_int_eq(merged->named->nelts, 2);
+    ck_assert_int_eq(base->named->nelts, 1);
+    ck_assert_int_eq(over->named->nelts, 2);
+    ck_assert_int_eq(clone_server_conf_named(base, "balancer://a")->routing,
+                     1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("clone_conf");
+    TCase *tests = tcase_create("clone_conf");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    suite_add_tcase(suite, tests);
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, every_member_has_its_row);
+    tcase_add_loop_test(tests, a_new_record_has_nothing_set, 0,
+                        LENGTH_OF(members));
+    tcase_add_loop_test(tests, merge_keeps_what_was_set, 0,
+                        LENGTH_OF(members));
+    tcase_add_loop_test(tests, merge_mixes_no_members, 0, LENGTH_OF(members));
+    tcase_add_test(tests, what_nobody_set_has_a_safe_default);
+    tcase_add_loop_test(
+        tests, the_name_wins_over_the_server_and_the_host_over_the_main, 0,
+        LENGTH_OF(scopes));
+    tcase_add_test(tests, one_balancer_s_settings_leave_the_others_alone);
+    tcase_add_test(tests, a_merge_leaves_both_sides_as_they_were);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
