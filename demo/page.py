@@ -44,8 +44,8 @@ button:hover{background:#efb445}
 button.small{padding:0;width:2.5rem;background:#e5e9e4;color:#22302b}
 button.small:hover{background:#d3dbd4}
 :focus-visible{outline:3px solid #e0a12b;outline-offset:2px}
-main{display:grid;gap:1rem;grid-template-columns:1fr;padding-top:1rem;
-padding-bottom:1rem}
+main.wide{display:grid;gap:1rem;grid-template-columns:1fr;
+padding-top:1.2rem;padding-bottom:1.2rem}
 section{background:#fff;border-radius:.8rem;padding:1rem 1.1rem;
 box-shadow:0 1px 3px rgba(31,60,50,.14)}
 .goods{display:grid;gap:.8rem}
@@ -63,18 +63,20 @@ td .pair{display:inline-flex;gap:.5rem;align-items:center}
 td .count{min-width:1.6rem;text-align:center;
 font-variant-numeric:tabular-nums}
 tr.sum td{border-top:2px solid #1f5d4c;font-weight:700;padding-top:.6rem}
-dl{display:grid;grid-template-columns:auto 1fr;gap:.35rem 1rem;margin:0}
-dt{color:#5b6b64}
+dl{display:grid;grid-template-columns:1fr;gap:.8rem;margin:0}
+dt{color:#5b6b64;font-size:.92rem}
 dd{margin:0;font-weight:600}
-dd span{font-weight:400;color:#5b6b64}
+dd small{display:block;font-weight:400;font-size:.92rem}
 .copies{display:inline-flex;gap:.25rem;vertical-align:-.1em;margin-right:.5rem}
 .copies i{width:.95rem;height:.95rem;border-radius:50%;
 border:2px solid #1f5d4c}
 .copies i.held{background:#1f5d4c}
-footer{padding-bottom:2rem}
-@media(min-width:46rem){main{grid-template-columns:1.25fr 1fr}
+footer.wide{padding-bottom:2rem}
+@media(max-width:32rem){.login{width:100%;justify-content:space-between}
+.login input{flex:1}}
+@media(min-width:46rem){main.wide{grid-template-columns:1.25fr 1fr}
 .behind{grid-column:1/-1}
-.behind dl{grid-template-columns:auto 1fr auto 1fr}}
+dl{grid-template-columns:2fr 1fr 1fr 1fr}}
 """
 
 PICTURES = {
@@ -185,11 +187,12 @@ def shop(clone, web, copies_text, user, items):
 <section><h2>Goods</h2><div class="goods">{goods()}</div></section>
 <section><h2>Your basket</h2>{basket(items)}</section>
 <section class="behind"><h2>Behind this page</h2><dl>
-<dt>Answered by</dt><dd>clone {html.escape(clone)}
-<span data-reason="<!--#echo var="CLONE_REASON" -->">{reason()}</span></dd>
-<dt>Web server</dt><dd>{html.escape(web)}</dd>
-<dt>Copies of your session</dt><dd>{copies(copies_text)}</dd>
-<dt>Kept in this clone</dt><dd>nothing</dd>
+<div><dt>Answered by</dt><dd>clone {html.escape(clone)}
+<small data-reason="<!--#echo var="CLONE_REASON" -->">{reason()}</small></dd>
+</div>
+<div><dt>Web server</dt><dd>{html.escape(web)}</dd></div>
+<div><dt>Copies of your session</dt><dd>{copies(copies_text)}</dd></div>
+<div><dt>Kept in the clone itself</dt><dd>nothing</dd></div>
 </dl></section>
 </main>
 <footer class="wide soft">Kill any one server of this demonstration and load
