@@ -45,7 +45,7 @@ check|tool openssl|openssl|openssl
 check|tool htpasswd|apache2-utils|httpd-tools
 check|tool git|git|git
 check|tool chromedriver|chromium chromium-driver|chromium chromedriver
-check|file /usr/share/tomcat10/bin/catalina.sh /usr/share/tomcat/bin/catalina.sh|tomcat10-common default-jre-headless|tomcat
+check|tomcat|tomcat10-common default-jre-headless|tomcat
 san|tool clang|clang libclang-rt-dev|clang compiler-rt
 san|tool valgrind|valgrind|valgrind
 san|tool cppcheck|cppcheck|cppcheck
@@ -53,13 +53,6 @@ san|runtime libasan.so|gcc|libasan
 san|runtime libubsan.so|gcc|libubsan
 san|runtime libtsan.so|gcc|libtsan
 END
-}
-
-has_one_of() {
-    for path in "$@"; do
-        [ -e "$path" ] && return 0
-    done
-    return 1
 }
 
 # The server and its modules belong to the httpd that apxs names.
@@ -75,7 +68,8 @@ has() {
         fi ;;
     library) pkg-config --exists "$2" 2>/dev/null ;;
     python) ${PYTHON:-/usr/bin/python3} -c "import $2" 2>/dev/null ;;
-    file) shift; has_one_of "$@" ;;
+    tomcat) [ -e /usr/share/tomcat10/bin/catalina.sh ] ||
+            [ -e /usr/share/tomcat/bin/catalina.sh ] ;;
     httpd) [ -x "$(of_apxs SBINDIR)/$(of_apxs PROGNAME)" ] ;;
     module) [ -e "$(of_apxs LIBEXECDIR)/$2.so" ] ;;
     runtime) [ -e "$(cc -print-file-name="$2" 2>/dev/null)" ] ;;

@@ -111,10 +111,18 @@ modules: $(SO)
 # ---- compile ---------------------------------------------------------------
 # A change of compiler or flags rebuilds everything: $(OUT)/obj/flags changes.
 
-FLAGS_NOW := $(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(HTTPD_FLAGS) $(TEST_FLAGS)
+define FLAGS_NOW
+CC := $(CC)
+CFLAGS := $(CFLAGS) $(CPPFLAGS) $(LDFLAGS)
+CORE_FLAGS := $(CORE_FLAGS)
+IO_FLAGS := $(IO_FLAGS)
+HTTPD_FLAGS := $(HTTPD_FLAGS)
+TEST_FLAGS := $(TEST_FLAGS)
+endef
+export FLAGS_NOW
 $(OUT)/obj/flags: FORCE
-	@mkdir -p $(@D); echo '$(FLAGS_NOW)' | cmp -s - $@ || \
-	    echo '$(FLAGS_NOW)' > $@
+	@mkdir -p $(@D); printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || \
+	    printf '%s\n' "$$FLAGS_NOW" > $@
 
 define compile
 @mkdir -p $(@D)
@@ -143,8 +151,8 @@ define link_module
 @echo '{ global: $(1); local: *; };' > $(OUT)/obj/$(1).map
 @$(CC) -shared $(CFLAGS) $(SAN_FLAGS) -Wl,--version-script=$(OUT)/obj/$(1).map \
     -o $@.new $(filter %.o,$^) $(HARDEN_LINK) $(LDFLAGS) $(2)
-@$(PYTHON) build/lint/one_symbol.py $@.new=$(1) \
-    --httpd '$(HTTPD)' --modules '$(LIBEXECDIR)' >/dev/null
+@LINKED=$(@F) $(PYTHON) build/lint/one_symbol.py --out $(OUT) \
+    > $(OUT)/obj/$(1).log || { cat $(OUT)/obj/$(1).log >&2; exit 1; }
 @mv $@.new $@
 endef
 
@@ -152,7 +160,7 @@ $(OUT)/modules/mod_session_ha.so: $(call objects,$(HA_SRC))
 	$(call link_module,session_ha_module,$(MEMCACHED_LIBS) -lcrypto -lm)
 $(OUT)/modules/mod_proxy_balancer_clone.so: $(call objects,$(CLONE_SRC))
 	$(call link_module,proxy_balancer_clone_module,-lm)
-$(SO): build/lint/one_symbol.py
+$(SO): build/lint/one_symbol.py build/lint/lintlib.py
 
 # ---- tests: out/tests/test_<file>, out/fuzz/fuzz_<parser> --------------------
 # One archive for each family, so that a test links what it calls for.
@@ -193,11 +201,32 @@ $(IO_TESTS): $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(OUT)/lib/help.a \
     $(OUT)/lib/io.a $(OUT)/lib/core_ha.a
 	$(call link_test,$(MEMCACHED_LIBS))
 # replay.c has the main() that feeds a fuzzer's function from files.
-$(OUT)/fuzz/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(OUT)/obj/tests/fuzz/replay.o \
-    $(OUT)/lib/core_clone.a $(OUT)/lib/core_ha.a
+$(OUT)/fuzz/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o \
+    $(OUT)/obj/tests/fuzz/replay.o $(OUT)/lib/core_clone.a \
+    $(OUT)/lib/core_ha.a
 	$(call link_test)
 
 tests: $(UNIT) $(FUZZ)
+
+# ---- check -----------------------------------------------------------------
+
+CHECK := $(PYTHON) build/check.py --out $(OUT)
+
+check: all tests $(OUT)/obj/flags
+	@$(CHECK) unit fuzz lint http demo
+check-unit: tests
+	@$(CHECK) unit fuzz
+check-http: all
+	@$(CHECK) http
+check-lint: all $(OUT)/obj/flags
+	@$(CHECK) lint
+check-san: all tests $(OUT)/obj/flags
+	@$(CHECK) build asan tsan valgrind http_asan mpm static
+
+# ---- demonstration ---------------------------------------------------------
+
+demo: all
+	@$(PYTHON) demo/demo.py --modules $(OUT)/modules $(if $(PLAY),--play)
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
 

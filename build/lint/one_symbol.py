@@ -2,39 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A module exports its record and nothing else, and wants nothing that httpd,
-mod_proxy, mod_session or a library it names does not have: a misspelt
-function would otherwise be found by the first request.
-
-    one_symbol.py FILE=SYMBOL... --httpd BINARY --modules FOLDER
+the stock module it stands on, or a library it names does not have: a misspelt
+function would otherwise be found by the first request that needs it.
 """
-import argparse
 import os
 import re
 import subprocess
-import sys
 
-# What is expected to be loaded before: conf.d says so with "Depends".
-BESIDE = {
-    "session_ha_module": ["mod_session.so"],
-    "proxy_balancer_clone_module": ["mod_proxy.so"],
+from lintlib import Lint
+
+# The stock module that must be loaded before; conf.d says so with "Depends".
+MODULES = {
+    "mod_session_ha.so": ("session_ha_module", "mod_session.so"),
+    "mod_proxy_balancer_clone.so": ("proxy_balancer_clone_module",
+                                    "mod_proxy.so"),
 }
-# What the compiler adds for itself.
-COMPILERS = re.compile(r"^_?_(asan|ubsan|tsan|sanitizer|gmon_start|cxa)_"
-                       r"|^_ITM_|^__gmon_start__$|^_?_?gcov")
+# What compilers and sanitizers add for themselves.
+COMPILERS = re.compile(r"^_*(asan|ubsan|tsan|sanitizer|cxa)_|^_ITM_"
+                       r"|^__gmon_start__$")
 
 
-def nm(path, *options):
-    out = subprocess.run(["nm", "-D", *options, path], check=True,
+def nm(path, option):
+    out = subprocess.run(["nm", "-D", option, path], check=True,
                          capture_output=True, text=True).stdout
-    names = []
-    for line in out.splitlines():
-        kind, name = line.split()[-2:]
-        names.append((kind, name.split("@")[0]))
-    return names
+    pairs = (line.split()[-2:] for line in out.splitlines())
+    return [(kind, name.split("@")[0]) for kind, name in pairs]
 
 
 def defined(path):
-    return {name for kind, name in nm(path, "--defined-only") if kind != "A"}
+    names = nm(path, "--defined-only")
+    return {name for kind, name in names if kind != "A"}
 
 
 def libraries(path):
@@ -43,40 +40,35 @@ def libraries(path):
     return set(re.findall(r"(/\S+\.so\S*)", out))
 
 
-def faults_of(path, symbol, httpd, modules):
-    if not os.path.isfile(path):
-        return ["not built"]
-    faults = []
-    exported = sorted(defined(path))
-    if exported != [symbol]:
-        faults.append(f"exports {exported}, not just {symbol}")
-    known = defined(httpd)
-    paths = libraries(httpd) | libraries(path)
-    paths |= {os.path.join(modules, m) for m in BESIDE.get(symbol, [])}
-    for library in paths:
-        if os.path.isfile(library):
-            known |= defined(library)
-    for kind, name in nm(path, "--undefined-only"):
-        if kind == "U" and name not in known and not COMPILERS.match(name):
-            faults.append(f"calls {name}(), which nothing it needs has")
-    return faults
-
-
 def main():
-    ask = argparse.ArgumentParser()
-    ask.add_argument("module", nargs="+")
-    ask.add_argument("--httpd", required=True)
-    ask.add_argument("--modules", required=True)
-    args = ask.parse_args()
-    failed = 0
-    for pair in args.module:
-        path, symbol = pair.rsplit("=", 1)
-        for fault in faults_of(path, symbol, args.httpd, args.modules):
-            print(f"{path}: {fault}", file=sys.stderr)
-            failed += 1
-    print(f"one_symbol: {len(args.module)} checked")
-    return 1 if failed else 0
+    lint = Lint("one_symbol")
+    config = lint.settings("config.mk")
+    for name, (symbol, beside) in sorted(MODULES.items()):
+        path = os.path.join(lint.out, "modules", name)
+        # The build asks for the one it just linked, before it gets its name.
+        linked = os.environ.get("LINKED")
+        if linked and linked != name:
+            continue
+        path += ".new" if linked else ""
+        if not os.path.exists(path):
+            lint.fault(name, "is not built")
+            continue
+        lint.checked += 1
+        exported = sorted(defined(path))
+        if exported != [symbol]:
+            lint.fault(name, f"exports {exported}, not just {symbol}")
+        known = defined(config["HTTPD"])
+        needed = libraries(config["HTTPD"]) | libraries(path)
+        needed.add(os.path.join(config["LIBEXECDIR"], beside))
+        for library in needed:
+            if os.path.isfile(library):
+                known |= defined(library)
+        for kind, wanted in nm(path, "--undefined-only"):
+            if kind == "U" and wanted not in known and \
+                    not COMPILERS.match(wanted):
+                lint.fault(name, f"calls {wanted}(), which nothing has")
+    lint.done()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

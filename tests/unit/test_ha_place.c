@@ -9,7 +9,7 @@
 #define KEYS 20000
 #define NODES 10
 
-/* ---- helpers -------------------------------------------------------------- */
+/* ---- helpers ------------------------------------------------------------ */
 
 static ha_place_node_t node_of(const char *name, const char *zone,
                                unsigned int weight)
@@ -55,7 +55,7 @@ static void assert_is_permutation(const unsigned int *order,
     }
 }
 
-/* ---- golden vectors ---------------------------------------------------------
+/* ---- golden vectors --------------------------------------------------------
  * Computed by a second implementation, written from the papers and from
  * SipHash's reference vector. A change here moves every session of every
  * installation: it needs a new version of the value format, not a new table.
@@ -134,7 +134,7 @@ START_TEST(an_order_never_changes)
 }
 END_TEST
 
-/* ---- scores ----------------------------------------------------------------- */
+/* ---- scores ------------------------------------------------------------- */
 
 START_TEST(a_score_is_positive_and_finite)
 {
@@ -159,7 +159,7 @@ START_TEST(a_border_between_key_and_name_matters)
 }
 END_TEST
 
-/* ---- order ------------------------------------------------------------------ */
+/* ---- order -------------------------------------------------------------- */
 
 START_TEST(every_node_stands_in_the_order_once)
 {
@@ -260,7 +260,7 @@ START_TEST(an_order_does_not_depend_on_the_order_of_the_list)
 }
 END_TEST
 
-/* ---- a node comes or goes ----------------------------------------------------- */
+/* ---- a node comes or goes ----------------------------------------------- */
 
 /* Both ways at once: what leaves when n<gone> goes is what arrives when it
  * comes. Without zones the rest keeps its order, gap closed. */
@@ -350,7 +350,7 @@ START_TEST(keys_of_a_removed_node_spread_over_all_the_rest)
 }
 END_TEST
 
-/* ---- shares -------------------------------------------------------------------- */
+/* ---- shares ------------------------------------------------------------- */
 
 /*
  * First owners of 20000 keys on ten nodes: 2000 each, one standard deviation
@@ -432,7 +432,7 @@ START_TEST(a_raised_weight_takes_keys_and_gives_none)
 }
 END_TEST
 
-/* ---- zones --------------------------------------------------------------------- */
+/* ---- zones -------------------------------------------------------------- */
 
 static const struct {
     unsigned int count;    /* nodes */
@@ -521,7 +521,7 @@ START_TEST(stand_ins_follow_by_score)
 }
 END_TEST
 
-/* ---- suite --------------------------------------------------------------------- */
+/* ---- suite -------------------------------------------------------------- */
 
 #define ROWS(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
