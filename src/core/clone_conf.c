@@ -92,6 +92,14 @@ clone_server_conf_t *clone_server_conf_merge(const clone_server_conf_t *base,
     return conf;
 }
 
+int clone_server_conf_is_named(const clone_server_conf_t *conf,
+                               const char *name)
+{
+    const clone_named_conf_t *named = find_named(conf, name);
+
+    return named != NULL && named->conf.routing != HA_UNSET;
+}
+
 void clone_server_conf_of(clone_conf_t *effective,
                           const clone_server_conf_t *conf, const char *name)
 {

@@ -78,6 +78,14 @@ clone_conf_t *clone_server_conf_named(clone_server_conf_t *conf,
                                       const char *name);
 
 /**
+ * Whether routing was set for this one balancer, On or Off.
+ *
+ * @return 1 when it was, by its name
+ */
+int clone_server_conf_is_named(const clone_server_conf_t *conf,
+                               const char *name);
+
+/**
  * What holds for one balancer.
  *
  * @param effective its own settings over those for any

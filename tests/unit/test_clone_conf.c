@@ -169,6 +169,9 @@ START_TEST(one_balancer_s_settings_leave_the_others_alone)
     clone_server_conf_of(&got, conf, "balancer://a");
     ck_assert_int_eq(got.routing, 1);
     ck_assert_int_eq(got.profile, CLONE_PROFILE_TOMCAT);
+    ck_assert(clone_server_conf_is_named(conf, "balancer://a"));
+    ck_assert(!clone_server_conf_is_named(conf, "balancer://b"));
+    ck_assert(!clone_server_conf_is_named(conf, "balancer://ab"));
     clone_server_conf_of(&got, conf, "balancer://ab");
     ck_assert_int_eq(got.routing, HA_UNSET);
 }

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mod_proxy_balancer_clone: each request goes to the application server that
+ * its session names, and to another one when that cannot be reached.
+ *
+ * It works inside the stock mod_proxy_balancer, as its lbmethod and by four
+ * hooks that watch and decline; members, flags and counters stay where
+ * balancer-manager shows them.
+ *
+ *   clone_cmds     directives
+ *   clone_server   start: which balancers, over which method
+ *   clone_hooks    each attempt of a request: before, around, sent
+ *   clone_request  what is known of a request, and its variables
+ *   clone_method   the choice: balancer in, member out
+ *   src/core       the rules of that choice, without httpd
+ */
+#include <ap_provider.h>
+#include <httpd.h>
+#include <http_config.h>
+#include <mod_proxy.h>
+
+#include "clone_cmds.h"
+#include "clone_hooks.h"
+#include "clone_method.h"
+#include "clone_server.h"
+
+static void register_hooks(apr_pool_t *p)
+{
+    static const char *const balancer[] = { "mod_proxy_balancer.c", NULL };
+
+    /* Before the configuration is read: it may say lbmethod=clone. */
+    ap_register_provider(p, PROXY_LBMETHOD, CLONE_METHOD_NAME, "0",
+                         &clone_method);
+    ap_hook_check_config(clone_server_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(clone_server_install, NULL, balancer, APR_HOOK_FIRST);
+    ap_hook_post_config(clone_server_report, balancer, NULL, APR_HOOK_LAST);
+    proxy_hook_pre_request(clone_hooks_pre_request, NULL, balancer,
+                           APR_HOOK_REALLY_FIRST);
+    proxy_hook_scheme_handler(clone_hooks_scheme_handler, NULL, NULL,
+                              APR_HOOK_REALLY_FIRST);
+    APR_OPTIONAL_HOOK(proxy, create_req, clone_hooks_create_req, NULL, NULL,
+                      APR_HOOK_REALLY_FIRST);
+}
+
+AP_DECLARE_MODULE(proxy_balancer_clone) = {
+    STANDARD20_MODULE_STUFF,
+    NULL,
+    NULL,
+    clone_cmds_create,
+    clone_cmds_merge,
+    clone_cmds,
+    register_hooks,
+    0
+};

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clone_cmds.h"
+
+#include <apr_cstr.h>
+#include <apr_strings.h>
+#include <httpd.h>
+#include <mod_proxy.h>
+
+#include "clone_server.h"
+
+APLOG_USE_MODULE(proxy_balancer_clone);
+
+static const char *refuse_section(cmd_parms *cmd, const ap_directive_t *section)
+{
+    return apr_psprintf(cmd->pool, "%s belongs in the server config, in a "
+                        "virtual host or in <Proxy balancer://name>, not in "
+                        "%s %s", cmd->cmd->name,
+                        section != NULL ? section->directive : "a section",
+                        section != NULL ? section->args : "");
+}
+
+/* The <Proxy> section around a directive, with <IfModule> in between or not. */
+static const ap_directive_t *find_proxy_section(const ap_directive_t *at)
+{
+    while (at != NULL && apr_cstr_casecmp(at->directive, "<Proxy") != 0) {
+        at = at->parent;
+    }
+    return at;
+}
+
+/* The balancer's name as mod_proxy keeps it: lower case, without a path. */
+static char *balancer_name(apr_pool_t *p, const char *url)
+{
+    char *name = apr_pstrdup(p, url);
+    char *slash = strchr(name + strlen(BALANCER_PREFIX), '/');
+
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    ap_str_tolower(name);
+    return name;
+}
+
+/*
+ * The record that a directive here speaks of. mod_proxy keeps what stands in
+ * <Proxy balancer://name> with the request; the router needs it at start, so
+ * it is kept by name in the server's record.
+ */
+static const char *find_scope(clone_conf_t **conf, cmd_parms *cmd)
+{
+    clone_server_t *server = ap_get_module_config(
+        cmd->server->module_config, &proxy_balancer_clone_module);
+    const ap_directive_t *proxy;
+
+    *conf = &server->conf->any;
+    if (cmd->path == NULL) {
+        return NULL;
+    }
+    proxy = find_proxy_section(cmd->directive->parent);
+    if (proxy == NULL || proxy->args[strspn(proxy->args, " \t\"'")] == '~'
+        || apr_cstr_casecmpn(cmd->path, BALANCER_PREFIX,
+                             strlen(BALANCER_PREFIX)) != 0) {
+        return refuse_section(cmd, cmd->directive->parent);
+    }
+    if (strpbrk(cmd->path, "*?[") != NULL) {
+        return apr_psprintf(cmd->pool, "%s needs the name of one balancer "
+                            "around it, not the pattern '%s'",
+                            cmd->cmd->name, cmd->path);
+    }
+    *conf = clone_server_conf_named(server->conf,
+                                    balancer_name(cmd->pool, cmd->path));
+    return NULL;
+}
+
+static const char *set_routing(cmd_parms *cmd, void *unused, int on)
+{
+    clone_conf_t *conf;
+    const char *error = find_scope(&conf, cmd);
+
+    if (error == NULL) {
+        conf->routing = on;
+    }
+    return error;
+}
+
+static const char *set_profile(cmd_parms *cmd, void *unused, const char *arg)
+{
+    clone_conf_t *conf;
+    clone_profile_e profile;
+    const char *error = find_scope(&conf, cmd);
+    const char *words = "";
+    int i;
+
+    if (error != NULL) {
+        return error;
+    }
+    if (clone_profile_parse(&profile, arg)) {
+        conf->profile = profile;
+        return NULL;
+    }
+    for (i = 0; i < CLONE_PROFILES; i++) {
+        words = apr_pstrcat(cmd->pool, words, i == 0 ? "" : ", ",
+                            clone_profile_name((clone_profile_e)i), NULL);
+    }
+    return apr_psprintf(cmd->pool, "%s must be one of %s, not '%s'",
+                        cmd->cmd->name, words, arg);
+}
+
+/* mod_proxy opens <Proxy> for both kinds of context. */
+#define ANYWHERE (RSRC_CONF | ACCESS_CONF)
+
+const command_rec clone_cmds[] = {
+    AP_INIT_FLAG("ProxyCloneRouting", set_routing, NULL, ANYWHERE,
+                 "On to follow the clone ids of a session, Off to leave the "
+                 "balancer as it is (default Off)"),
+    AP_INIT_TAKE1("ProxyCloneProfile", set_profile, NULL, ANYWHERE,
+                  "how the application servers write clone ids: websphere, "
+                  "websphere-plus, tomcat, jetty, wildfly, wildfly-ranked or "
+                  "weblogic (default websphere)"),
+    { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
+};
+
+void *clone_cmds_create(apr_pool_t *p, server_rec *s)
+{
+    clone_server_t *server = apr_pcalloc(p, sizeof(*server));
+
+    server->conf = clone_server_conf_make(p);
+    return server;
+}
+
+void *clone_cmds_merge(apr_pool_t *p, void *base, void *over)
+{
+    const clone_server_t *main_server = base;
+    const clone_server_t *host = over;
+    clone_server_t *server = apr_pcalloc(p, sizeof(*server));
+
+    server->conf = clone_server_conf_merge(main_server->conf, host->conf, p);
+    return server;
+}

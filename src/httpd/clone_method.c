@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clone_method.h"
+
+#include <apr_time.h>
+#include <http_log.h>
+
+#include "clone_request.h"
+#include "clone_server.h"
+#include "log_tags.h"
+
+APLOG_USE_MODULE(proxy_balancer_clone);
+
+/* All that keeps a member from work, but not an error that time heals. */
+#define UNFIT_BITS \
+    (PROXY_WORKER_NOT_USABLE_BITMAP & ~(unsigned int)PROXY_WORKER_IN_ERROR)
+
+/* Whether an error is old enough for another trial. */
+static int is_trial_due(const proxy_worker *worker)
+{
+    return (worker->s->status & PROXY_WORKER_IN_ERROR)
+           && ((worker->s->status & PROXY_WORKER_IGNORE_ERRORS)
+               || apr_time_now() > worker->s->error_time + worker->s->retry);
+}
+
+static int is_usable(const proxy_worker *worker)
+{
+    return PROXY_WORKER_IS_USABLE(worker)
+           || (PROXY_WORKER_IS_INITIALIZED(worker)
+               && !(worker->s->status & UNFIT_BITS) && is_trial_due(worker));
+}
+
+static void view_member(clone_member_t *member, const proxy_worker *worker,
+                        const clone_request_t *req)
+{
+    const proxy_worker_shared *s = worker->s;
+
+    member->route = span_of_text(s->route);
+    member->redirect = span_of_text(s->redirect);
+    /* The route is the same on all routers; the URL may not be. */
+    member->name = s->route[0] != '\0' ? member->route
+                                       : span_of_text(s->name_ex);
+    member->weight = s->lbfactor > 0 ? (unsigned int)s->lbfactor : 1;
+    member->lbset = s->lbset;
+    member->is_usable = is_usable(worker);
+    member->is_tried = clone_request_is_tried(req, worker);
+    member->is_draining = PROXY_WORKER_IS_DRAINING(worker) != 0;
+    member->is_standby = PROXY_WORKER_IS_STANDBY(worker) != 0;
+    member->is_spare = PROXY_WORKER_IS_SPARE(worker) != 0;
+}
+
+static proxy_worker *worker_at(const proxy_balancer *balancer, unsigned int i)
+{
+    return APR_ARRAY_IDX(balancer->workers, (int)i, proxy_worker *);
+}
+
+static clone_member_t *view_members(const proxy_balancer *balancer,
+                                    const clone_request_t *req, apr_pool_t *p)
+{
+    unsigned int count = (unsigned int)balancer->workers->nelts;
+    clone_member_t *members = apr_palloc(p, (count + 1) * sizeof(*members));
+    unsigned int i;
+
+    for (i = 0; i < count; i++) {
+        view_member(&members[i], worker_at(balancer, i), req);
+    }
+    return members;
+}
+
+/* Take a member out of error if that is what it is in. */
+static int is_ready_now(proxy_worker *worker, server_rec *s)
+{
+    APR_OPTIONAL_FN_TYPE(ap_proxy_retry_worker) *retry =
+        APR_RETRIEVE_OPTIONAL_FN(ap_proxy_retry_worker);
+
+    if (!PROXY_WORKER_IS_USABLE(worker) && retry != NULL) {
+        (void)retry("BALANCER", worker, s);
+    }
+    return PROXY_WORKER_IS_USABLE(worker);
+}
+
+/*
+ * Requests that follow their session count for the method under ours, as they
+ * do for mod_proxy_balancer: by its own rule, or by that of byrequests.
+ */
+static void account(proxy_balancer *balancer, proxy_balancer_method *base,
+                    proxy_worker *elected, server_rec *s)
+{
+    int total = 0;
+    int i;
+
+    if (base->updatelbstatus != NULL) {
+        (void)base->updatelbstatus(balancer, elected, s);
+        return;
+    }
+    for (i = 0; i < balancer->workers->nelts; i++) {
+        proxy_worker *worker = worker_at(balancer, (unsigned int)i);
+
+        if (PROXY_WORKER_IS_USABLE(worker)) {
+            worker->s->lbstatus += worker->s->lbfactor;
+            total += worker->s->lbfactor;
+        }
+    }
+    elected->s->lbstatus -= total;
+}
+
+static proxy_worker *find_by_session(proxy_balancer *balancer,
+                                     clone_request_t *req, request_rec *r)
+{
+    clone_member_t *members = view_members(balancer, req, r->pool);
+
+    for (;;) {
+        proxy_worker *worker;
+
+        clone_route_choose(&req->choice, members,
+                           (unsigned int)balancer->workers->nelts,
+                           req->sessions, req->session_count,
+                           balancer->s->sticky_force);
+        if (req->choice.reason == CLONE_REASON_NONE) {
+            return NULL;
+        }
+        worker = worker_at(balancer, req->choice.member);
+        if (is_ready_now(worker, r->server)) {
+            return worker;
+        }
+        /* Somebody changed it since we looked; one fewer to choose from. */
+        members[req->choice.member].is_usable = 0;
+    }
+}
+
+/* Least loaded by byrequests' rule, of those that did not fail this request. */
+static int is_untried_better(proxy_worker *current, proxy_worker *best,
+                             void *baton)
+{
+    const clone_request_t *req = baton;
+
+    return !clone_request_is_tried(req, current)
+           && (best == NULL || clone_request_is_tried(req, best)
+               || current->s->lbstatus > best->s->lbstatus);
+}
+
+/*
+ * The method under ours knows nothing of members that failed this very
+ * request; with retry=0 it would offer them again until attempts run out.
+ */
+static proxy_worker *find_by_base(proxy_balancer *balancer,
+                                  proxy_balancer_method *base,
+                                  clone_request_t *req, request_rec *r)
+{
+    proxy_worker *worker = base->finder(balancer, r);
+
+    if (worker == NULL || !clone_request_is_tried(req, worker)) {
+        return worker;
+    }
+    worker = ap_proxy_balancer_get_best_worker(balancer, r, is_untried_better,
+                                               req);
+    return worker != NULL && !clone_request_is_tried(req, worker) ? worker
+                                                                  : NULL;
+}
+
+static proxy_worker *find(proxy_balancer *balancer, request_rec *r)
+{
+    proxy_balancer_method *base = clone_server_base(r->server,
+                                                    balancer->s->name);
+    clone_request_t *req = clone_request_get(r);
+    proxy_worker *worker;
+
+    if (req == NULL || req->shown != balancer) {
+        return base->finder(balancer, r);
+    }
+    if (req->session_count == 0) {
+        req->choice.reason = CLONE_REASON_NEW;
+        worker = find_by_base(balancer, base, req, r);
+    }
+    else {
+        worker = find_by_session(balancer, req, r);
+        if (worker != NULL) {
+            account(balancer, base, worker, r->server);
+        }
+    }
+    if (worker == NULL) {
+        req->choice.reason = CLONE_REASON_NONE;
+        clone_request_export(req, r, NULL);
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, CRLOG(0202)
+                      "%s: nobody: %u sessions given, %d of %d members tried%s",
+                      balancer->s->name, req->session_count,
+                      req->tried->nelts, balancer->workers->nelts,
+                      balancer->s->sticky_force ? ", nofailover" : "");
+    }
+    return worker;
+}
+
+static apr_status_t reset(proxy_balancer *balancer, server_rec *s)
+{
+    proxy_balancer_method *base = clone_server_base(s, balancer->s->name);
+
+    return base->reset != NULL ? base->reset(balancer, s) : APR_SUCCESS;
+}
+
+static apr_status_t age(proxy_balancer *balancer, server_rec *s)
+{
+    proxy_balancer_method *base = clone_server_base(s, balancer->s->name);
+
+    return base->age != NULL ? base->age(balancer, s) : APR_SUCCESS;
+}
+
+static apr_status_t update(proxy_balancer *balancer, proxy_worker *elected,
+                           server_rec *s)
+{
+    account(balancer, clone_server_base(s, balancer->s->name), elected, s);
+    return APR_SUCCESS;
+}
+
+proxy_balancer_method clone_method = {
+    CLONE_METHOD_NAME, find, NULL, reset, age, update
+};

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clone_request.h"
+
+#include <apr_strings.h>
+#include <http_config.h>
+#include <http_log.h>
+
+#include "clone_server.h"
+#include "clone_values.h"
+#include "log_tags.h"
+
+APLOG_USE_MODULE(proxy_balancer_clone);
+
+static proxy_balancer *copy_of(const proxy_balancer *balancer, apr_pool_t *p)
+{
+    proxy_balancer *copy = apr_pcalloc(p, sizeof(*copy) + CLONE_COPY_ROOM);
+
+    memcpy(copy, balancer, sizeof(*copy));
+    copy->s = apr_pcalloc(p, sizeof(*copy->s) + CLONE_COPY_ROOM);
+    memcpy(copy->s, balancer->s, sizeof(*copy->s));
+    copy->s->sticky[0] = '\0';
+    copy->s->sticky_path[0] = '\0';
+    return copy;
+}
+
+static void read_sessions(clone_request_t *req, request_rec *r,
+                          const char *url, clone_profile_e profile)
+{
+    const char *header = apr_table_get(r->headers_in, "Cookie");
+    clone_values_t values;
+    unsigned int i;
+
+    clone_values_init(&values);
+    if (header != NULL) {
+        clone_values_add_cookies(&values, span_of_text(header),
+                                 span_of_text(req->cookie));
+    }
+    clone_values_add_url(&values, span_of_text(url),
+                         span_of_text(req->parameter));
+    if (values.count == 0) {
+        return;
+    }
+    req->sessions = apr_palloc(r->pool,
+                               values.count * sizeof(*req->sessions));
+    for (i = 0; i < values.count; i++) {
+        clone_parse_e parse = clone_ids_parse(
+            &req->sessions[req->session_count], values.value[i], profile);
+
+        if (parse == CLONE_PARSE_OK) {
+            req->session_count++;
+            req->cookies += i < values.cookies;
+        }
+        else {
+            ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, CRLOG(0203)
+                          "%s %s, %" APR_SIZE_T_FMT " bytes: %s, ignored",
+                          i < values.cookies ? "cookie" : "parameter",
+                          i < values.cookies ? req->cookie : req->parameter,
+                          values.value[i].len, clone_parse_name(parse));
+        }
+    }
+}
+
+clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer,
+                                    const char *url)
+{
+    clone_request_t *req = apr_pcalloc(r->pool, sizeof(*req));
+    clone_conf_t conf;
+
+    clone_server_settings(&conf, r->server, balancer->s->name);
+    req->shown = copy_of(balancer, r->pool);
+    req->cookie = apr_pstrdup(r->pool, balancer->s->sticky);
+    req->parameter = apr_pstrdup(r->pool, balancer->s->sticky_path);
+    req->tried = apr_array_make(r->pool, 2, sizeof(proxy_worker *));
+    read_sessions(req, r, url, clone_conf_profile(&conf));
+    ap_set_module_config(r->request_config, &proxy_balancer_clone_module, req);
+    return req;
+}
+
+clone_request_t *clone_request_get(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config,
+                                &proxy_balancer_clone_module);
+}
+
+void clone_request_drop(request_rec *r)
+{
+    ap_set_module_config(r->request_config, &proxy_balancer_clone_module,
+                         NULL);
+}
+
+void clone_request_add_tried(clone_request_t *req, proxy_worker *worker)
+{
+    APR_ARRAY_PUSH(req->tried, proxy_worker *) = worker;
+}
+
+int clone_request_is_tried(const clone_request_t *req,
+                           const proxy_worker *worker)
+{
+    int i;
+
+    for (i = 0; i < req->tried->nelts; i++) {
+        if (APR_ARRAY_IDX(req->tried, i, proxy_worker *) == worker) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void set_or_unset(apr_table_t *table, const char *name,
+                         const char *value)
+{
+    if (value != NULL) {
+        apr_table_setn(table, name, value);
+    }
+    else {
+        apr_table_unset(table, name);
+    }
+}
+
+/* host:port as in a URL. */
+static const char *address_of(const proxy_worker *worker, apr_pool_t *p)
+{
+    const char *host = worker->s->hostname_ex;
+
+    return apr_psprintf(p, strchr(host, ':') != NULL ? "[%s]:%hu" : "%s:%hu",
+                        host, worker->s->port);
+}
+
+void clone_request_export(const clone_request_t *req, request_rec *r,
+                          const proxy_worker *worker)
+{
+    apr_table_t *env = r->subprocess_env;
+    const char *sticky = NULL;
+    const char *route = NULL;
+    int is_changed = worker != NULL && req->cookie[0] != '\0'
+                     && req->choice.reason != CLONE_REASON_FIRST;
+
+    if (req->session_count > 0) {
+        const clone_ids_t *ids = &req->sessions[req->choice.session];
+
+        if (ids->count > 0) {
+            sticky = req->choice.session < req->cookies ? req->cookie
+                                                        : req->parameter;
+            route = apr_pstrmemdup(r->pool, ids->clone[0].data,
+                                   ids->clone[0].len);
+        }
+    }
+    set_or_unset(env, "BALANCER_SESSION_STICKY", sticky);
+    set_or_unset(env, "BALANCER_SESSION_ROUTE", route);
+    set_or_unset(r->notes, "session-sticky", sticky);
+    set_or_unset(r->notes, "session-route", route);
+    set_or_unset(env, "BALANCER_ROUTE_CHANGED", is_changed ? "1" : NULL);
+    set_or_unset(env, "CLONE_REASON", clone_reason_name(req->choice.reason));
+    set_or_unset(env, "WAS",
+                 worker != NULL ? address_of(worker, r->pool) : NULL);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLONE_REQUEST_H
+#define CLONE_REQUEST_H
+
+/**
+ * @file clone_request.h
+ * What the router knows of one request. Lives in r->request_config, because
+ * an internal redirect shares r->pool, and belongs to the request's thread.
+ */
+
+#include <httpd.h>
+#include <mod_proxy.h>
+
+#include "clone_ids.h"
+#include "clone_route.h"
+
+/**
+ * Room behind a copied record of mod_proxy, zero: a later httpd 2.4 may have
+ * added members behind those we were compiled with, and would read them.
+ */
+#define CLONE_COPY_ROOM 512
+
+/** A request on its way through a balancer. */
+typedef struct clone_request_t {
+    proxy_balancer *shown;  /**< the copy that mod_proxy_balancer works on */
+    const char *cookie;     /**< the session cookie's name */
+    const char *parameter;  /**< the session's parameter in URLs */
+    clone_ids_t *sessions;  /**< what cookies and URL say, best first */
+    unsigned int session_count;
+    unsigned int cookies;   /**< so many of sessions[] are from cookies */
+    apr_array_header_t *tried; /**< of proxy_worker *, failed already */
+    clone_choice_t choice;  /**< the last decision */
+    unsigned int is_inside : 1; /**< within our scheme_handler */
+    unsigned int is_sent : 1;   /**< the member has all of the request */
+} clone_request_t;
+
+/**
+ * Begin: read the sessions and make the copy of the balancer.
+ *
+ * The copy has no stickysession, so that mod_proxy_balancer, which knows one
+ * clone id a cookie and logs cookies at debug, looks for none and asks our
+ * lbmethod each time. All else in it is the balancer's own: members, locks,
+ * counters.
+ *
+ * @param r the request
+ * @param balancer up to date, its thread lock held by the caller
+ * @param url where the request goes, with path parameters and query
+ * @return the record, in r->request_config too
+ */
+clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer,
+                                    const char *url);
+
+/** @return the record of this request, or NULL when it is not routed */
+clone_request_t *clone_request_get(const request_rec *r);
+
+/** Forget: the request is not routed. */
+void clone_request_drop(request_rec *r);
+
+/** Remember that a member failed this request. */
+void clone_request_add_tried(clone_request_t *req, proxy_worker *worker);
+
+/** @return 1 when the member failed this request before */
+int clone_request_is_tried(const clone_request_t *req,
+                           const proxy_worker *worker);
+
+/**
+ * Set BALANCER_SESSION_*, BALANCER_ROUTE_CHANGED, CLONE_REASON and WAS as the
+ * last decision has them; what an earlier one set is taken back.
+ *
+ * @param worker the member chosen, or NULL
+ */
+void clone_request_export(const clone_request_t *req, request_rec *r,
+                          const proxy_worker *worker);
+
+#endif

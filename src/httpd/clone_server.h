@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLONE_SERVER_H
+#define CLONE_SERVER_H
+
+/**
+ * @file clone_server.h
+ * Routing as one server knows it, and its way into mod_proxy's balancers.
+ */
+
+#include <apr_hash.h>
+#include <httpd.h>
+#include <http_config.h>
+#include <mod_proxy.h>
+
+#include "clone_conf.h"
+
+/** The name of our lbmethod, in ProxySet and on balancer-manager's page. */
+#define CLONE_METHOD_NAME "clone"
+
+/** The module's record of one server. Constant once the server runs. */
+typedef struct clone_server_t {
+    clone_server_conf_t *conf; /**< what the directives said */
+    apr_hash_t *bases;         /**< balancer's name to the lbmethod that
+                                    decides where no session does */
+} clone_server_t;
+
+/**
+ * check_config: what two directives contradict. Says so and refuses the
+ * configuration, `httpd -t` included.
+ */
+int clone_server_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                       server_rec *s);
+
+/**
+ * post_config, before mod_proxy_balancer moves balancers to shared memory:
+ * put our lbmethod over the configured one where routing is on.
+ */
+int clone_server_install(apr_pool_t *pconf, apr_pool_t *plog,
+                         apr_pool_t *ptemp, server_rec *s);
+
+/** post_config, after mod_proxy_balancer: say what is routed. */
+int clone_server_report(apr_pool_t *pconf, apr_pool_t *plog,
+                        apr_pool_t *ptemp, server_rec *s);
+
+/**
+ * The lbmethod under ours.
+ *
+ * @param s the server that the balancer belongs to
+ * @param name the balancer's name
+ * @return never our own, never NULL while the server runs
+ */
+proxy_balancer_method *clone_server_base(server_rec *s, const char *name);
+
+/**
+ * What holds for one balancer of a server.
+ *
+ * @param effective filled
+ */
+void clone_server_settings(clone_conf_t *effective, server_rec *s,
+                           const char *name);
+
+#endif
