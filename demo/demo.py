@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 from play import play
-from site_servers import Site
+from site_servers import OURS, Site
 
 
 def screen(site):
@@ -91,6 +91,12 @@ class Watch:
                 print("  all servers run", flush=True)
 
 
+def missing(folder):
+    """The first module that is not there, or None."""
+    paths = [os.path.join(folder, f"mod_{name}.so") for name in OURS]
+    return next((p for p in paths if not os.path.exists(p)), None)
+
+
 def interrupted(*args):
     raise KeyboardInterrupt
 
@@ -104,6 +110,10 @@ def main():
     parser.add_argument("--play", action="store_true",
                         help="play the story and end with a verdict")
     options = parser.parse_args()
+    if missing(options.modules):
+        print(f"demo: {missing(options.modules)} is missing: run make",
+              file=sys.stderr)
+        return 1
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     folder = tempfile.mkdtemp(prefix="session-ha-demo-")
