@@ -136,10 +136,10 @@ class Visitor:
 
     def use(self, item):
         """What people do: look, add something, look again."""
-        self.look()
+        self.verdict.saw(f"saw: {self.look()}")
         self.add(item)
         page = self.look()
-        self.verdict.saw(f"saw: {page}")
+        self.verdict.saw(f"     {page}")
         basket = ", ".join(f"{n} {k}" for k, n in self.expected.items())
         self.verdict.check(page.items == self.expected and
                            page.user == self.user,

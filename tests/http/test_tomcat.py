@@ -26,6 +26,11 @@ def tomcats(workdir):
             one.kill9()
 
 
+def last_reason(server, count):
+    """CLONE_REASON of the count-th request; access_log comes after it."""
+    return server.wait_access(count)[count - 1]["reason"]
+
+
 @pytest.fixture
 def server(tomcats, httpd):
     members = "\n".join(t.member("retry=1") for t in tomcats.values())
@@ -37,7 +42,7 @@ def server(tomcats, httpd):
             ProxyCloneProfile tomcat
         </Proxy>
         ProxyPass "/" "balancer://tomcat/"
-        """)
+        """, own=("proxy_balancer_clone",))
 
 
 def test_tomcat_sessions_stay_fail_over_and_return(tomcats, server):
@@ -49,6 +54,8 @@ def test_tomcat_sessions_stay_fail_over_and_return(tomcats, server):
         for jar, home in zip(visitors, homes):
             assert visit(server, jar) == (home, n)
             assert jar["JSESSIONID"].endswith("." + home)
+    assert [e["reason"] for e in server.wait_access(24)] == (
+        ["new"] * 4 + ["first"] * 20)
 
     # fail-over: the survivor begins a session of its own and keeps it
     dead = homes[0]
@@ -56,11 +63,13 @@ def test_tomcat_sessions_stay_fail_over_and_return(tomcats, server):
     tomcats[dead].kill9()
     moved = visitors[0]
     assert visit(server, moved) == (alive, 1)
+    assert last_reason(server, 25) == "failover"
     server.log.expect("AH00957")
     server.log.allow("AH00959|AH01114")
     assert moved["JSESSIONID"].endswith("." + alive)
     for n in range(2, 5):
         assert visit(server, moved) == (alive, n)
+    assert last_reason(server, 28) == "first"
     stayed = visitors[homes.index(alive)]
     assert visit(server, stayed) == (alive, 7)
 
