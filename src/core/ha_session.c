@@ -450,17 +450,24 @@ ha_session_t *ha_session_make(const ha_sid_t *sid, apr_pool_t *p)
     return make_session(sid, ha_image_make(p), p);
 }
 
-/* Ask the targets and, while nobody's word is good enough, everybody. */
+/*
+ * Ask until R nodes have answered, the first ones in the order that do, and
+ * everybody while nobody's word is good enough. R answers meet every write
+ * that R nodes proved while less than R were out of reach: whoever stands
+ * before the writer's nodes was out of reach then, and those are too few.
+ */
 static void ask_owners(crew_t *crew)
 {
     unsigned int i;
 
-    for (i = 0; i < crew->count; i++) {
-        if (crew->peers[i].is_target) {
-            plan(&crew->peers[i], HA_GET, span_of(NULL, 0));
+    do {
+        replace_silent(crew);
+        for (i = 0; i < crew->count; i++) {
+            if (crew->peers[i].is_target && !crew->peers[i].is_asked) {
+                plan(&crew->peers[i], HA_GET, span_of(NULL, 0));
+            }
         }
-    }
-    run_round(crew);
+    } while (run_round(crew) > 0);
     if (!has_witness(crew)) {
         consult_others(crew);
     }

@@ -7,10 +7,11 @@
 
 #include <apr_general.h>
 #include <apr_strings.h>
-#include <openssl/sha.h>
+
+#include "raw_record.h"
 
 #define LENGTH_OF(a) ((int)(sizeof(a) / sizeof((a)[0])))
-#define FRAME 32
+#define FRAME RAW_RECORD_FRAME
 
 static apr_pool_t *pool;
 static ha_sid_t sid;
@@ -72,26 +73,13 @@ static span_t end_at(apr_uint64_t time)
 /* A record of bytes that this code would not write. */
 static span_t record_of(int version, int kind, int flags, span_t body)
 {
-    unsigned char frame[FRAME] = { 'H', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                   0, 5, 0, 0, 0, 0, 0, 0, 0, 9 };
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    char *text = apr_palloc(pool, HA_SID_DIGEST + FRAME + body.len);
+    static const ha_stamp_t stamp = { 5, 9 };
+    unsigned char head[3];
 
-    frame[1] = (unsigned char)version;
-    frame[2] = (unsigned char)kind;
-    frame[3] = (unsigned char)flags;
-    frame[5] = (unsigned char)(body.len >> 16);
-    frame[6] = (unsigned char)(body.len >> 8);
-    frame[7] = (unsigned char)body.len;
-    memcpy(text, sid.digest, HA_SID_DIGEST);
-    memcpy(text + HA_SID_DIGEST, frame, FRAME - 8);
-    memcpy(text + HA_SID_DIGEST + FRAME - 8, body.data, body.len);
-    SHA256((const unsigned char *)text, HA_SID_DIGEST + FRAME - 8 + body.len,
-           digest);
-    memcpy(frame + FRAME - 8, digest, 8);
-    memcpy(text, frame, FRAME);
-    memcpy(text + FRAME, body.data, body.len);
-    return span_of(text, FRAME + body.len);
+    head[0] = (unsigned char)version;
+    head[1] = (unsigned char)kind;
+    head[2] = (unsigned char)flags;
+    return raw_record(&sid, head, stamp, body, pool);
 }
 
 static span_t both(span_t a, span_t b)

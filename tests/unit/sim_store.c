@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim_store.h"
+
+#include <stdlib.h>
+
+#include <apr_strings.h>
+#include <apr_thread_cond.h>
+#include <apr_thread_mutex.h>
+#include <apr_thread_proc.h>
+
+/* Failures in a row that make a node down for a host. */
+#define FAILURES_DOWN 3
+
+/* One in this many questions whether a node is up finds it probed. */
+#define PROBE_CHANCE 8
+
+/* The nodes keep one item: all histories are about one session. */
+typedef struct node_t {
+    int is_cut;
+    unsigned int deaf_percent;
+    char *bytes;
+    apr_size_t len;
+    int is_there;
+    apr_uint64_t version;
+} node_t;
+
+/* What one web server believes about one node. */
+typedef struct belief_t {
+    int failures;
+    apr_time_t whole_since;
+} belief_t;
+
+typedef struct host_t {
+    ha_store_t store; /* first: the seam hands it back */
+    sim_t *sim;
+    belief_t beliefs[SIM_NODES_MAX];
+} host_t;
+
+typedef struct actor_t {
+    sim_t *sim;
+    unsigned int number;
+    int is_running;
+    sim_actor_fn fn;
+    void *ctx;
+} actor_t;
+
+struct sim_t {
+    apr_pool_t *pool;
+    apr_uint64_t state; /* of the generator */
+    apr_time_t now;
+    unsigned int count;
+    node_t nodes[SIM_NODES_MAX];
+    ha_place_node_t places[SIM_NODES_MAX];
+    host_t hosts[SIM_ACTORS_MAX];
+    actor_t actors[SIM_ACTORS_MAX];
+    unsigned int actors_count;
+    unsigned int baton; /* the actor that may run */
+    apr_thread_mutex_t *mutex;
+    apr_thread_cond_t *turn[SIM_ACTORS_MAX]; /* one each: wake nobody else */
+};
+
+/* SplitMix64 after Steele, Lea and Flood (2014). */
+static apr_uint64_t draw(sim_t *sim)
+{
+    apr_uint64_t z = (sim->state += 0x9e3779b97f4a7c15ULL);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+unsigned int sim_random(sim_t *sim, unsigned int limit)
+{
+    return (unsigned int)(draw(sim) % limit);
+}
+
+apr_time_t sim_now(const sim_t *sim)
+{
+    return sim->now;
+}
+
+/* With the mutex held: hand the baton to any actor that still runs. */
+static void pass_baton(sim_t *sim)
+{
+    unsigned int runners[SIM_ACTORS_MAX];
+    unsigned int count = 0;
+    unsigned int i;
+
+    for (i = 0; i < sim->actors_count; i++) {
+        if (sim->actors[i].is_running) {
+            runners[count++] = i;
+        }
+    }
+    if (count > 0) {
+        sim->baton = runners[sim_random(sim, count)];
+        apr_thread_cond_signal(sim->turn[sim->baton]);
+    }
+}
+
+static void wait_for_baton(sim_t *sim, unsigned int number)
+{
+    while (sim->baton != number) {
+        apr_thread_cond_wait(sim->turn[number], sim->mutex);
+    }
+}
+
+void sim_yield(sim_t *sim)
+{
+    unsigned int self;
+
+    sim->now += sim_random(sim, 1000);
+    if (sim->actors_count == 0) {
+        return; /* before the actors start, and after their end */
+    }
+    apr_thread_mutex_lock(sim->mutex);
+    self = sim->baton;
+    pass_baton(sim);
+    wait_for_baton(sim, self);
+    apr_thread_mutex_unlock(sim->mutex);
+}
+
+static void *APR_THREAD_FUNC run_actor(apr_thread_t *thread, void *data)
+{
+    actor_t *actor = data;
+    sim_t *sim = actor->sim;
+
+    apr_thread_mutex_lock(sim->mutex);
+    wait_for_baton(sim, actor->number);
+    apr_thread_mutex_unlock(sim->mutex);
+    actor->fn(sim, actor->number, actor->ctx);
+    apr_thread_mutex_lock(sim->mutex);
+    actor->is_running = 0;
+    pass_baton(sim);
+    apr_thread_mutex_unlock(sim->mutex);
+    apr_thread_exit(thread, APR_SUCCESS);
+    return NULL;
+}
+
+void sim_run(sim_t *sim, sim_actor_fn fn, unsigned int count, void *ctx)
+{
+    apr_thread_t *threads[SIM_ACTORS_MAX];
+    apr_status_t rv;
+    unsigned int i;
+
+    sim->baton = SIM_ACTORS_MAX;
+    sim->actors_count = count;
+    for (i = 0; i < count; i++) {
+        actor_t *actor = &sim->actors[i];
+
+        actor->sim = sim;
+        actor->number = i;
+        actor->is_running = 1;
+        actor->fn = fn;
+        actor->ctx = ctx;
+        if (apr_thread_create(&threads[i], NULL, run_actor, actor, sim->pool)
+            != APR_SUCCESS) {
+            abort();
+        }
+    }
+    apr_thread_mutex_lock(sim->mutex);
+    pass_baton(sim);
+    apr_thread_mutex_unlock(sim->mutex);
+    for (i = 0; i < count; i++) {
+        apr_thread_join(&rv, threads[i]);
+    }
+    sim->actors_count = 0;
+}
+
+void sim_cut(sim_t *sim, unsigned int node)
+{
+    sim->nodes[node].is_cut = 1;
+}
+
+void sim_mend(sim_t *sim, unsigned int node)
+{
+    sim->nodes[node].is_cut = 0;
+    sim->nodes[node].deaf_percent = 0;
+}
+
+void sim_deafen(sim_t *sim, unsigned int node, unsigned int percent)
+{
+    sim->nodes[node].deaf_percent = percent;
+}
+
+void sim_forget(sim_t *sim, unsigned int node)
+{
+    unsigned int i;
+
+    sim->nodes[node].is_there = 0;
+    /* Its connections broke with it, so every host knows. */
+    for (i = 0; i < SIM_ACTORS_MAX; i++) {
+        sim->hosts[i].beliefs[node].whole_since = 0;
+    }
+}
+
+static void put_bytes(node_t *node, span_t head, span_t tail)
+{
+    char *bytes = malloc(head.len + tail.len + 1);
+
+    if (bytes == NULL) {
+        abort();
+    }
+    if (head.len > 0) {
+        memcpy(bytes, head.data, head.len);
+    }
+    memcpy(bytes + head.len, tail.data, tail.len);
+    free(node->bytes);
+    node->bytes = bytes;
+    node->len = head.len + tail.len;
+    node->is_there = 1;
+    node->version++;
+}
+
+static void take_effect(node_t *node, const ha_call_t *call)
+{
+    switch (call->verb) {
+    case HA_ADD:
+        if (!node->is_there) {
+            put_bytes(node, span_of(NULL, 0), call->data);
+        }
+        break;
+    case HA_APPEND:
+        if (node->is_there) {
+            put_bytes(node, span_of(node->bytes, node->len), call->data);
+        }
+        break;
+    case HA_CAS:
+        if (node->is_there && node->version == call->version) {
+            put_bytes(node, span_of(NULL, 0), call->data);
+        }
+        break;
+    case HA_REMOVE:
+        node->is_there = 0;
+        break;
+    case HA_GET:
+    case HA_TOUCH:
+        break;
+    }
+}
+
+static void answer(const node_t *node, ha_call_t *call, apr_pool_t *p)
+{
+    call->rv = APR_SUCCESS;
+    call->answer = node->is_there ? HA_HIT : HA_MISS;
+    call->version = node->is_there ? node->version : 0;
+    call->held = span_of(NULL, 0);
+    if (node->is_there && call->verb != HA_TOUCH) {
+        call->held = span_of(apr_pmemdup(p, node->bytes, node->len),
+                             node->len);
+    }
+}
+
+static void learn(host_t *host, unsigned int number, int failed)
+{
+    belief_t *belief = &host->beliefs[number];
+
+    if (failed) {
+        belief->failures++;
+        belief->whole_since = 0;
+    }
+    else {
+        belief->failures = 0;
+        if (belief->whole_since == 0) {
+            belief->whole_since = host->sim->now;
+        }
+    }
+}
+
+static void run_one(host_t *host, ha_call_t *call, apr_pool_t *p)
+{
+    sim_t *sim = host->sim;
+    node_t *node = &sim->nodes[call->node];
+    int failed;
+
+    sim_yield(sim);
+    failed = node->is_cut;
+    if (!failed) {
+        take_effect(node, call);
+        sim_yield(sim);
+        failed = node->is_cut || sim_random(sim, 100) < node->deaf_percent;
+    }
+    if (failed) {
+        call->answer = HA_UNKNOWN;
+        call->rv = APR_TIMEUP;
+    }
+    else {
+        answer(node, call, p);
+    }
+    learn(host, call->node, failed);
+}
+
+static void sim_store_run(ha_store_t *store, const char *key, ha_call_t *calls,
+                          unsigned int count, apr_uint32_t ttl_sec,
+                          apr_time_t deadline, apr_pool_t *p)
+{
+    host_t *host = (host_t *)store;
+    unsigned int first = sim_random(host->sim, count);
+    unsigned int i;
+
+    (void)key;
+    (void)ttl_sec;
+    (void)deadline;
+    for (i = 0; i < count; i++) {
+        run_one(host, &calls[(first + i) % count], p);
+    }
+}
+
+static int sim_store_is_up(ha_store_t *store, unsigned int node)
+{
+    host_t *host = (host_t *)store;
+    belief_t *belief = &host->beliefs[node];
+
+    if (belief->failures >= FAILURES_DOWN
+        && sim_random(host->sim, PROBE_CHANCE) == 0) {
+        learn(host, node, host->sim->nodes[node].is_cut);
+    }
+    return belief->failures < FAILURES_DOWN;
+}
+
+static apr_time_t sim_store_whole_since(ha_store_t *store, unsigned int node)
+{
+    return ((host_t *)store)->beliefs[node].whole_since;
+}
+
+void sim_probe(sim_t *sim, unsigned int node)
+{
+    unsigned int i;
+
+    for (i = 0; i < SIM_ACTORS_MAX; i++) {
+        if (sim->hosts[i].beliefs[node].failures >= FAILURES_DOWN) {
+            learn(&sim->hosts[i], node, sim->nodes[node].is_cut);
+        }
+    }
+}
+
+static const ha_store_ops_t sim_ops = {
+    sim_store_run, sim_store_is_up, sim_store_whole_since
+};
+
+sim_t *sim_make(apr_uint64_t seed, unsigned int nodes, apr_pool_t *p)
+{
+    sim_t *sim = apr_pcalloc(p, sizeof(*sim));
+    unsigned int i;
+    unsigned int j;
+
+    sim->pool = p;
+    sim->state = seed;
+    sim->count = nodes;
+    sim->now = apr_time_from_sec(1000000000);
+    if (apr_thread_mutex_create(&sim->mutex, APR_THREAD_MUTEX_DEFAULT, p)
+        != APR_SUCCESS) {
+        abort();
+    }
+    for (i = 0; i < SIM_ACTORS_MAX; i++) {
+        if (apr_thread_cond_create(&sim->turn[i], p) != APR_SUCCESS) {
+            abort();
+        }
+    }
+    for (i = 0; i < nodes; i++) {
+        sim->places[i].name = span_of_text(apr_psprintf(p, "n%u", i));
+        sim->places[i].zone = span_of(NULL, 0);
+        sim->places[i].weight = 1;
+    }
+    for (i = 0; i < SIM_ACTORS_MAX; i++) {
+        sim->hosts[i].store.ops = &sim_ops;
+        sim->hosts[i].store.name = "sim";
+        sim->hosts[i].store.nodes = sim->places;
+        sim->hosts[i].store.count = nodes;
+        sim->hosts[i].sim = sim;
+        for (j = 0; j < nodes; j++) {
+            sim->hosts[i].beliefs[j].whole_since =
+                sim->now - apr_time_from_sec(3600);
+        }
+    }
+    return sim;
+}
+
+void sim_free(sim_t *sim)
+{
+    unsigned int i;
+
+    for (i = 0; i < sim->count; i++) {
+        free(sim->nodes[i].bytes);
+        sim->nodes[i].bytes = NULL;
+    }
+}
+
+ha_store_t *sim_store(sim_t *sim, unsigned int host)
+{
+    return &sim->hosts[host].store;
+}
