@@ -228,6 +228,15 @@ check-san: all tests $(OUT)/obj/flags
 demo: all
 	@$(PYTHON) demo/demo.py --modules $(OUT)/modules $(if $(PLAY),--play)
 
+# ---- install ---------------------------------------------------------------
+
+INSTALL := DESTDIR='$(DESTDIR)' OUT='$(OUT)' LIBEXECDIR='$(LIBEXECDIR)' \
+           SYSCONFDIR='$(SYSCONFDIR)' sh build/install.sh
+install: all
+	@$(INSTALL) install
+uninstall:
+	@$(INSTALL) uninstall
+
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
 
 deps:

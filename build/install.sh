@@ -1,0 +1,125 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# install.sh install|uninstall
+#
+# From the environment: DESTDIR, OUT, LIBEXECDIR and SYSCONFDIR of httpd.
+# Three homes for configuration, told apart by the folders that are there:
+#   Debian kin   mods-available/NAME.{load,conf}, enabled with a2enmod
+#   Fedora kin   conf.modules.d/20-NAME.conf and conf.d/NAME.conf
+#   any other    SYSCONFDIR/extra/NAME.conf, to be included by hand
+# A configuration file that was edited since it was installed is kept.
+set -eu
+
+verb=$1
+modules='session_ha proxy_balancer_clone'
+lib=$DESTDIR$LIBEXECDIR
+parent=$(dirname "$SYSCONFDIR")
+if [ -d "$SYSCONFDIR/mods-available" ]; then
+    home=debian
+    conf=$DESTDIR$SYSCONFDIR/mods-available
+    load=$conf
+elif [ -d "$parent/conf.modules.d" ]; then
+    home=fedora
+    conf=$DESTDIR$parent/conf.d
+    load=$DESTDIR$parent/conf.modules.d
+else
+    home=other
+    conf=$DESTDIR$SYSCONFDIR/extra
+    load=
+fi
+
+# What must be loaded before, in the words of a2enmod.
+depends_of() {
+    case $1 in
+    session_ha) echo session ;;
+    proxy_balancer_clone) echo proxy_balancer lbmethod_byrequests proxy_http ;;
+    esac
+}
+
+load_file_of() {
+    case $home in
+    debian) echo "$load/$1.load" ;;
+    # After 00-proxy.conf and 01-session.conf.
+    fedora) echo "$load/20-$1.conf" ;;
+    esac
+}
+
+load_text_of() {
+    echo "# Depends: $(depends_of "$1")"
+    echo "LoadModule $1_module $LIBEXECDIR/mod_$1.so"
+}
+
+put() {
+    if [ -e "$2" ] && ! cmp -s "$1" "$2"; then
+        install -m 644 "$1" "$2.new"
+        echo "  $2 is yours and stays; the new one is $2.new"
+    else
+        install -m 644 "$1" "$2"
+        echo "  $2"
+    fi
+}
+
+install_all() {
+    mkdir -p "$lib" "$conf"
+    [ -z "$load" ] || mkdir -p "$load"
+    for name in $modules; do
+        install -m 644 "$OUT/modules/mod_$name.so" "$lib/mod_$name.so"
+        echo "  $lib/mod_$name.so"
+        put "conf.d/$name.conf" "$conf/$name.conf"
+        if [ -n "$load" ]; then
+            load_text_of "$name" >"$(load_file_of "$name")"
+            echo "  $(load_file_of "$name")"
+        fi
+    done
+    case $home in
+    debian) echo "Now: a2enmod $modules, and restart apache2" ;;
+    fedora) echo "Now: restart httpd" ;;
+    other)
+        echo "Now add to $SYSCONFDIR/httpd.conf, and restart:"
+        for name in $modules; do
+            load_text_of "$name" | sed -n 's/^LoadModule/    &/p'
+            echo "    Include $SYSCONFDIR/extra/$name.conf"
+        done ;;
+    esac
+}
+
+# A module still enabled would keep httpd from starting once its file is gone.
+disable() {
+    enabled=$DESTDIR$SYSCONFDIR/mods-enabled
+    for suffix in load conf; do
+        if [ -L "$enabled/$1.$suffix" ]; then
+            rm "$enabled/$1.$suffix"
+            echo "  $enabled/$1.$suffix"
+        fi
+    done
+}
+
+take() {
+    if [ -e "$1" ]; then
+        rm "$1"
+        echo "  $1"
+    fi
+}
+
+uninstall_all() {
+    for name in $modules; do
+        [ $home != debian ] || disable "$name"
+        take "$lib/mod_$name.so"
+        [ -z "$load" ] || take "$(load_file_of "$name")"
+        take "$conf/$name.conf.new"
+        if [ -e "$conf/$name.conf" ] &&
+            ! cmp -s "conf.d/$name.conf" "$conf/$name.conf"; then
+            mv "$conf/$name.conf" "$conf/$name.conf.saved"
+            echo "  $conf/$name.conf was edited: it is $name.conf.saved now"
+        else
+            take "$conf/$name.conf"
+        fi
+    done
+}
+
+case $verb in
+install) install_all ;;
+uninstall) uninstall_all ;;
+*) echo "usage: install.sh install|uninstall" >&2; exit 2 ;;
+esac
