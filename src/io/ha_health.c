@@ -34,6 +34,9 @@
 /** A slot that no configuration asked for as long may be reused. */
 #define STALE_USEC (60 * APR_USEC_PER_SEC)
 
+/** Microseconds between two words about nonsense. */
+#define TELL_USEC (60 * APR_USEC_PER_SEC)
+
 typedef struct slot_t {
     char name[HA_NAME_MAX + 1];    /* set in the parent alone */
     char address[ADDRESS_MAX + 1];
@@ -44,6 +47,7 @@ typedef struct slot_t {
     apr_time_t away;               /* length of the last absence */
     apr_time_t due;                /* next probe */
     apr_time_t claimed;            /* last probe */
+    apr_time_t told;               /* last word about nonsense */
     apr_uint32_t pid;              /* the server's; 0: not known */
     apr_uint32_t failures;         /* in a row */
     apr_uint32_t backoff;          /* microseconds */
@@ -190,6 +194,20 @@ ha_health_e ha_health_failed(ha_health_t *health, int slot, apr_time_t now)
     WRITE(s->backoff, BACKOFF_MIN_USEC);
     WRITE(s->due, now + BACKOFF_MIN_USEC);
     return HA_HEALTH_WENT_DOWN;
+}
+
+void ha_health_missed(ha_health_t *health, int slot)
+{
+    WRITE(health->slot[slot].whole_since, 0);
+}
+
+int ha_health_may_tell(ha_health_t *health, int slot, apr_time_t now)
+{
+    slot_t *s = &health->slot[slot];
+    apr_time_t told = READ(s->told);
+
+    return (told == 0 || now - told >= TELL_USEC)
+           && change(&s->told, told, now);
 }
 
 void ha_health_doubt(ha_health_t *health, int slot)

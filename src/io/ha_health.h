@@ -80,6 +80,21 @@ ha_health_e ha_health_succeeded(ha_health_t *health, int slot,
 ha_health_e ha_health_failed(ha_health_t *health, int slot, apr_time_t now);
 
 /**
+ * Report that a call did not get through for no fault of the node's, such as
+ * a budget that was used up elsewhere: what it should hold it may lack, so
+ * its being whole ends. Any thread.
+ */
+void ha_health_missed(ha_health_t *health, int slot);
+
+/**
+ * Ask whether to speak of nonsense that a node said: at most once a minute.
+ *
+ * @return 1 for the one who shall speak
+ */
+HA_CHECK_RESULT
+int ha_health_may_tell(ha_health_t *health, int slot, apr_time_t now);
+
+/**
  * Report that a connection was made, or broke: the server behind it may have
  * just started. Until it is identified, the node is not known to be whole.
  * Report it before an answer of a new connection is used. Any thread.
