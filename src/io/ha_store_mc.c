@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ha_store_mc.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <apr_errno.h>
+#include <apr_strings.h>
+#include <libmemcached/memcached.h>
+
+#include "ha_mc_round.h"
+
+/** Seconds from which memcached takes a time to live for a date. */
+#define TTL_DATE_SEC (30 * 24 * 60 * 60)
+
+typedef struct mc_store_t {
+    ha_store_t base;
+    ha_place_node_t places[HA_NODES_MAX];
+    ha_mc_peer_t peers[HA_NODES_MAX];
+    ha_mc_probe_t *probe; /* of this child; NULL in the parent */
+    pid_t child;          /* process whose connections these are; 0: none */
+} mc_store_t;
+
+/* ---- the seam ------------------------------------------------------------ */
+
+static time_t expires_after(apr_uint32_t ttl_sec)
+{
+    if (ttl_sec <= TTL_DATE_SEC) {
+        return (time_t)ttl_sec;
+    }
+    return (time_t)(apr_time_sec(apr_time_now()) + (apr_time_t)ttl_sec);
+}
+
+/** All signals but those a thread sends itself by a fault. */
+static void fill_signals(sigset_t *set)
+{
+    (void)sigfillset(set);
+    (void)sigdelset(set, SIGSEGV);
+    (void)sigdelset(set, SIGBUS);
+    (void)sigdelset(set, SIGFPE);
+    (void)sigdelset(set, SIGILL);
+    (void)sigdelset(set, SIGABRT);
+}
+
+/** Whether connections may be used: not in the parent, not after a fork. */
+static int is_usable(const mc_store_t *store)
+{
+    return store->probe && store->child == getpid();
+}
+
+/**
+ * Make a leg of each call that names a node, over a copy of the call.
+ *
+ * @return number of legs
+ */
+static unsigned int make_legs(mc_store_t *store, ha_mc_leg_t *legs,
+                              ha_call_t *copies, ha_call_t *calls,
+                              unsigned int count)
+{
+    unsigned int n = 0;
+    unsigned int i;
+
+    for (i = 0; i < count; i++) {
+        calls[i].answer = HA_UNKNOWN;
+        calls[i].held = span_of(NULL, 0);
+        calls[i].rv = APR_EINVAL;
+        if (calls[i].node >= store->base.count || n == HA_NODES_MAX) {
+            continue;
+        }
+        calls[i].rv = is_usable(store) ? APR_TIMEUP : APR_EINIT;
+        memset(&legs[n], 0, sizeof(legs[n]));
+        copies[n] = calls[i];
+        legs[n].call = &copies[n];
+        legs[n].peer = &store->peers[calls[i].node];
+        legs[n].is_touch = calls[i].verb == HA_TOUCH;
+        if (legs[n].is_touch) {
+            copies[n].verb = HA_GET;
+        }
+        n++;
+    }
+    return n;
+}
+
+/** Hand the answers over. */
+static void copy_back(ha_call_t *calls, unsigned int count,
+                      const ha_call_t *copies, unsigned int legs)
+{
+    unsigned int i;
+    unsigned int n;
+
+    for (i = 0, n = 0; i < count && n < legs; i++) {
+        if (calls[i].rv == APR_EINVAL) {
+            continue;
+        }
+        calls[i].answer = copies[n].answer;
+        calls[i].version = copies[n].version;
+        calls[i].rv = copies[n].rv;
+        if (calls[i].verb != HA_TOUCH) {
+            calls[i].held = copies[n].held;
+        }
+        n++;
+    }
+}
+
+static void run(ha_store_t *base, const char *key, ha_call_t *calls,
+                unsigned int count, apr_uint32_t ttl_sec, apr_time_t deadline,
+                apr_pool_t *p)
+{
+    mc_store_t *store = (mc_store_t *)base;
+    ha_mc_leg_t legs[HA_NODES_MAX];
+    ha_call_t copies[HA_NODES_MAX];
+    ha_mc_round_t round;
+    sigset_t block;
+    sigset_t before;
+    unsigned int n;
+
+    n = make_legs(store, legs, copies, calls, count);
+    if (n == 0 || !is_usable(store)) {
+        return;
+    }
+    round.probe = store->probe;
+    round.key = key;
+    round.legs = legs;
+    round.count = n;
+    round.expires = expires_after(ttl_sec);
+    round.deadline = deadline;
+    round.p = p;
+    /* two signals in one wait would make libmemcached wait for ever */
+    fill_signals(&block);
+    (void)pthread_sigmask(SIG_BLOCK, &block, &before);
+    ha_mc_round_run(&round);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    copy_back(calls, count, copies, n);
+}
+
+static int is_up(ha_store_t *base, unsigned int node)
+{
+    const mc_store_t *store = (mc_store_t *)base;
+
+    return node < base->count
+           && ha_health_is_up(store->peers[node].health,
+                              store->peers[node].slot);
+}
+
+static apr_time_t whole_since(ha_store_t *base, unsigned int node)
+{
+    const mc_store_t *store = (mc_store_t *)base;
+
+    return node < base->count
+               ? ha_health_whole_since(store->peers[node].health,
+                                       store->peers[node].slot)
+               : 0;
+}
+
+static const ha_store_ops_t ops = { run, is_up, whole_since };
+
+/* ---- life ---------------------------------------------------------------- */
+
+const char *ha_store_mc_fault(void)
+{
+    static char fault[160];
+    const char *version = memcached_lib_version();
+    unsigned int part[3] = { 0, 0, 0 };
+    const char *at = version;
+    unsigned int i;
+
+    for (i = 0; i < 3; i++) {
+        char *end = NULL;
+
+        part[i] = (unsigned int)strtoul(at, &end, 10);
+        at = *end == '.' ? end + 1 : end;
+    }
+    if (part[0] * 10000 + part[1] * 100 + part[2] >= 10104) {
+        return NULL;
+    }
+    apr_snprintf(fault, sizeof(fault), "libmemcached %s is loaded, 1.1.4 is "
+                 "needed: older ones report a time-out as \"not found\" and "
+                 "can return another key's value", version);
+    return fault;
+}
+
+apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
+                              unsigned int count, ha_health_t *health,
+                              ha_event_fn event, void *ctx, apr_pool_t *p)
+{
+    mc_store_t *made = apr_pcalloc(p, sizeof(*made));
+    apr_time_t now = apr_time_now();
+    apr_status_t rv;
+    unsigned int i;
+
+    *store = NULL;
+    if (count < 1 || count > HA_NODES_MAX) {
+        return APR_EINVAL;
+    }
+    for (i = 0; i < count; i++) {
+        ha_mc_peer_t *peer = &made->peers[i];
+
+        made->places[i] = nodes[i].place;
+        peer->node = &nodes[i];
+        peer->health = health;
+        peer->event = event;
+        peer->ctx = ctx;
+        peer->slot = ha_health_slot(health, nodes[i].place.name,
+                                    span_of_text(nodes[i].address), now);
+        if (peer->slot < 0) {
+            return APR_ENOSPC;
+        }
+        rv = ha_mc_peer_init(peer);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+    }
+    made->base.ops = &ops;
+    made->base.name = "memcached";
+    made->base.nodes = made->places;
+    made->base.count = count;
+    *store = &made->base;
+    return APR_SUCCESS;
+}
+
+static apr_status_t close_all(void *data)
+{
+    mc_store_t *store = data;
+    unsigned int i;
+
+    /* a copy of this process has no say over these connections */
+    if (store->child != getpid()) {
+        return APR_SUCCESS;
+    }
+    store->child = 0;
+    for (i = 0; i < store->base.count; i++) {
+        ha_mc_peer_trim(&store->peers[i], APR_INT64_MAX);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t ha_store_mc_child_init(ha_store_t *store, apr_pool_t *pchild)
+{
+    mc_store_t *made = (mc_store_t *)store;
+    apr_status_t rv;
+    unsigned int i;
+
+    for (i = 0; i < store->count; i++) {
+        /* a name that is not known yet is looked up again by the prober */
+        rv = ha_mc_peer_resolve(&made->peers[i], pchild);
+        (void)rv;
+    }
+    apr_pool_cleanup_register(pchild, made, close_all, apr_pool_cleanup_null);
+    made->child = getpid();
+    return ha_mc_probe_start(&made->probe, made->peers, store->count, pchild);
+}
