@@ -43,7 +43,8 @@ def password_file(folder):
 
 
 def auth_form(folder, extra=""):
-    """/private for the users of PASSWORDS, /login takes the form, /logout ends it.
+    """/private for the users of PASSWORDS, /login takes the form, /logout
+    ends it.
 
     extra goes into all three locations: Session On, where it is kept.
     Without a login /private answers 401.

@@ -39,7 +39,7 @@ WEB_XML = """<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="5.0"
 """
 
 # what the container needs to find its own classes, and no scan for others
-PROPERTIES = """common.loader="${catalina.home}/lib","${catalina.home}/lib/*.jar"
+PROPERTIES = """common.loader="${catalina.home}/lib/*.jar"
 server.loader=
 shared.loader=
 tomcat.util.scan.StandardJarScanFilter.jarsToSkip=*.jar
