@@ -84,23 +84,24 @@ void clone_values_add_cookies(clone_values_t *values, span_t header,
     values->cookies = values->count;
 }
 
-void clone_values_add_url(clone_values_t *values, span_t url, span_t name)
+/* Cut text at whatever ends a parameter; parameters begin behind ; ? and &. */
+static void add_parameters(clone_values_t *values, span_t text, span_t name,
+                           int is_query)
 {
     apr_size_t from = 0;
     apr_size_t at;
-    int is_query = 0;
-    int is_parameter = 0;
+    int is_parameter = is_query;
 
-    for (at = 0; at <= url.len && name.len > 0; at++) {
-        char c = at < url.len ? url.data[at] : '#';
-        int is_end = c == '#' || c == ';' || (c == '?' && !is_query)
-                     || (c == '/' && !is_query) || (c == '&' && is_query);
+    for (at = 0; at <= text.len && name.len > 0; at++) {
+        char c = at < text.len ? text.data[at] : '#';
+        int is_end = c == '#' || c == ';'
+                     || (is_query ? c == '&' : c == '?' || c == '/');
 
         if (!is_end) {
             continue;
         }
         if (is_parameter) {
-            add_pair(values, span_of(url.data + from, at - from), name);
+            add_pair(values, span_of(text.data + from, at - from), name);
         }
         if (c == '#') {
             return;
@@ -109,4 +110,14 @@ void clone_values_add_url(clone_values_t *values, span_t url, span_t name)
         is_parameter = c != '/';
         from = at + 1;
     }
+}
+
+void clone_values_add_url(clone_values_t *values, span_t url, span_t name)
+{
+    add_parameters(values, url, name, 0);
+}
+
+void clone_values_add_query(clone_values_t *values, span_t query, span_t name)
+{
+    add_parameters(values, query, name, 1);
 }

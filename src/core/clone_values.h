@@ -50,4 +50,10 @@ void clone_values_add_cookies(clone_values_t *values, span_t header,
  */
 void clone_values_add_url(clone_values_t *values, span_t url, span_t name);
 
+/**
+ * The same for a query alone, without its '?'.
+ */
+void clone_values_add_query(clone_values_t *values, span_t query,
+                            span_t name);
+
 #endif

@@ -37,6 +37,12 @@ static void read_sessions(clone_request_t *req, request_rec *r,
     }
     clone_values_add_url(&values, span_of_text(url),
                          span_of_text(req->parameter));
+    /* Some versions of mod_proxy keep the query apart until they canonicalise
+     * the member's URL. */
+    if (r->args != NULL && strchr(url, '?') == NULL) {
+        clone_values_add_query(&values, span_of_text(r->args),
+                               span_of_text(req->parameter));
+    }
     if (values.count == 0) {
         return;
     }

@@ -64,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     clone_values_init(&values);
     clone_values_add_cookies(&values, text, span_of_text("J"));
     clone_values_add_url(&values, text, span_of_text("J"));
+    clone_values_add_query(&values, text, span_of_text("J"));
     for (i = 0; i < values.count; i++) {
         clone_ids_t *ids = &sessions[count];
         clone_parse_e parse = clone_ids_parse(

@@ -89,6 +89,22 @@ START_TEST(every_parameter_of_the_name_is_found)
 }
 END_TEST
 
+START_TEST(a_query_may_come_alone)
+{
+    static const row_t queries[] = {
+        { "j=a", "a" },          { "x=1&j=a&y=2", "a" }, { "j=a;j=b", "a | b" },
+        { "x=/j=a&j=/b", "/b" }, { "x=?j=a", "" },       { "j=a#&j=b", "a" },
+        { "", "" }
+    };
+    clone_values_t values;
+
+    clone_values_init(&values);
+    clone_values_add_query(&values, span_of_text(queries[_i].text),
+                           span_of_text("j"));
+    assert_values(&values, queries[_i].values);
+}
+END_TEST
+
 START_TEST(cookies_stand_before_the_url)
 {
     clone_values_t values;
@@ -144,6 +160,8 @@ static void read_prefix(const char *text, apr_size_t len)
                              span_of_text("JSESSIONID"));
     clone_values_add_url(&values, span_of(copy, len),
                          span_of_text("JSESSIONID"));
+    clone_values_add_query(&values, span_of(copy, len),
+                           span_of_text("JSESSIONID"));
     for (i = 0; i < values.count; i++) {
         ck_assert(values.value[i].len > 0);
         ck_assert(values.value[i].data >= copy);
@@ -182,6 +200,7 @@ int main(void)
                         LENGTH_OF(cookie_rows));
     tcase_add_loop_test(tests, every_parameter_of_the_name_is_found, 0,
                         LENGTH_OF(url_rows));
+    tcase_add_loop_test(tests, a_query_may_come_alone, 0, 7);
     tcase_add_test(tests, cookies_stand_before_the_url);
     tcase_add_test(tests, no_name_finds_nothing);
     tcase_add_test(tests, values_above_the_limit_are_ignored);

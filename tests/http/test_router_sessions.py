@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which clone a session's cookie or URL leads to, and what is said of it."""
+
+import pytest
+
+from backend import balancer
+from router import OWN, SHOW, cookie, served, shop, shown
+
+
+@pytest.fixture
+def site(httpd, clones):
+    """Three clones, all up, behind the router."""
+    three = clones("A", "B", "C")
+    server = httpd(shop(three), own=OWN)
+    server.clones = three
+    return server
+
+
+def serves(site, rows):
+    """Each row: what is sent, (clone, reason) wanted. Four times each, so
+    that no balancing can be right by chance."""
+    for sent, wanted in rows:
+        got = [served(site.get("/", headers=sent)) for _ in range(4)]
+        assert got == [wanted] * 4, sent
+
+
+@pytest.mark.every_mpm
+def test_a_session_reaches_the_first_clone_it_lists(site):
+    serves(site, [(cookie(*ids), wanted) for ids, wanted in [
+        (["A"], ("A", "first")), (["B"], ("B", "first")),
+        (["C"], ("C", "first")), (["B", "A"], ("B", "first")),
+        (["C", "B", "A"], ("C", "first")), (["X", "B"], ("B", "next")),
+        (["X", "Y", "C", "A"], ("C", "next")), (["", "B"], ("B", "first")),
+    ]])
+
+
+def test_a_session_in_the_url_reaches_its_clone(site):
+    for path in ("/shop/x.jsp;jsessionid=0000s1:B",
+                 "/shop/x.jsp;jsessionid=0000s1:B;a=b?q=1",
+                 "/shop/x.jsp;a=b;jsessionid=0000s1:B",
+                 "/shop/x.jsp?jsessionid=0000s1:B",
+                 "/shop/x.jsp?q=1&jsessionid=0000s1:B&r=2",
+                 "/shop;jsessionid=0000s1:X:B"):
+        answers = [site.get(path) for _ in range(4)]
+        assert [served(a)[0] for a in answers] == ["B"] * 4, path
+        assert shown(answers[0])["sticky"] == "jsessionid"
+        assert site.clones["B"].requests[-1]["path"] == path
+
+
+def test_every_cookie_of_the_name_counts(site):
+    serves(site, [({"Cookie": header}, wanted) for header, wanted in [
+        ("JSESSIONID=0000s1:X; JSESSIONID=0000s2:C", ("C", "first")),
+        ("JSESSIONID=0000s1:X:Y; a=b; JSESSIONID=0000s2:X:C", ("C", "next")),
+        ("JSESSIONID=0; JSESSIONID=0000s2:C", ("C", "first")),
+        ("JSESSIONID=; JSESSIONID=0000s2:C", ("C", "first")),
+        ("XJSESSIONID=0000s1:A; JSESSIONID=0000s2:C", ("C", "first")),
+        ("jsessionid=0000s1:A; JSESSIONID=0000s2:C", ("C", "first")),
+        ('JSESSIONID="0000s2:C"', ("C", "first")),
+        ("JSESSIONID=0000s2%3AC", ("C", "first")),
+        ('JSESSIONID="0000s2%3aX%3aC"; $Path=/', ("C", "next")),
+        (["JSESSIONID=0000s1:X", "JSESSIONID=0000s2:C"], ("C", "first")),
+    ]])
+
+
+def test_the_cookie_is_believed_before_the_url(site):
+    for _ in range(4):
+        answer = site.get("/;jsessionid=0000s1:B", headers=cookie("C"))
+        assert served(answer) == ("C", "first")
+
+
+PROFILES = [
+    ("websphere", "0000s1:B", ("B", "first")),
+    ("websphere-plus", "0000s1+X+B", ("B", "next")),
+    ("websphere-plus", "0000s1%2BB", ("B", "first")),
+    ("tomcat", "0123456789ABCDEF.B", ("B", "first")),
+    ("jetty", "node0.1abc.B", ("B", "first")),
+    ("wildfly", "Qx81kLmn.B", ("B", "first")),
+    ("wildfly-ranked", "Qx81kLmn.X.B.A", ("B", "next")),
+    ("weblogic", "BBp9TAACMTgl!B!1308677666322", ("B", "first")),
+    ("weblogic", "BBp9TAACMTgl!-314662473!B", ("B", "next")),
+    ("weblogic", "BBp9TAACMTgl%21B", ("B", "first")),
+]
+
+
+def test_every_profile_finds_its_clone(httpd, clones):
+    three = clones("A", "B", "C")
+    names = sorted({row[0] for row in PROFILES})
+    server = httpd(SHOW + "".join(
+        balancer(three, name).replace("ProxyPass / ", f"ProxyPass /{name}/ ")
+        .replace("</Proxy>", "ProxyCloneRouting On\n"
+                 f"ProxyCloneProfile {name.title()}\n</Proxy>")
+        for name in names), own=OWN)
+    assert len(names) == 7
+    for name, value, wanted in PROFILES:
+        got = [served(server.get(f"/{name}/", headers={
+            "Cookie": f"JSESSIONID={value}"})) for _ in range(4)]
+        assert got == [wanted] * 4, (name, value)
+
+
+def test_a_clone_id_is_a_whole_word(httpd, clones):
+    server = httpd(shop(clones("v5", "v54", "v540")), own=OWN)
+    for clone_id in ("v54", "v5", "v540"):
+        assert served(server.get("/", headers=cookie(clone_id))) == (
+            clone_id, "first")
+
+
+def test_requests_without_a_session_are_balanced_by_weight(httpd, clones):
+    server = httpd(shop(clones("A", "B"), members={"A": "loadfactor=3"}),
+                   own=OWN)
+    got = [served(server.get("/")) for _ in range(8)]
+    assert sorted(got) == [("A", "new")] * 6 + [("B", "new")] * 2
+
+
+def test_a_session_that_names_no_clone_here_stays_on_one(site):
+    for n in range(6):
+        headers = cookie("gone", session=f"stranger{n}")
+        first = served(site.get("/", headers=headers))
+        assert first[1] == "unknown"
+        for version in ("0001", "0007"):
+            headers = cookie("gone", session=f"stranger{n}", version=version)
+            assert served(site.get("/", headers=headers)) == first
+
+
+def test_the_variables_keep_their_meaning(site):
+    clones = site.clones
+    assert shown(site.get("/", headers=cookie("B"))) == {
+        "name": "balancer://shop", "worker": clones["B"].url, "route": "B",
+        "changed": None, "sticky": "JSESSIONID", "session_route": "B",
+        "reason": "first", "was": f"127.0.0.1:{clones['B'].port}"}
+    assert shown(site.get("/", headers=cookie("X", "B"))) == {
+        "name": "balancer://shop", "worker": clones["B"].url, "route": "B",
+        "changed": "1", "sticky": "JSESSIONID", "session_route": "X",
+        "reason": "next", "was": f"127.0.0.1:{clones['B'].port}"}
+    new = shown(site.get("/"))
+    assert (new["changed"], new["sticky"], new["session_route"],
+            new["reason"]) == ("1", None, None, "new")
+    assert new["was"] == f"127.0.0.1:{clones[new['route']].port}"
+
+
+def test_no_log_line_holds_a_session(httpd, clones):
+    secret = "aVerySecretSession"
+    server = httpd(shop(clones("A", "B")), own=OWN, loglevel="debug "
+                   "proxy_balancer_clone:trace8 proxy_balancer:trace8")
+    server.get("/", headers=cookie("A", session=secret))
+    server.get("/", headers=cookie("gone", session=secret))
+    server.get("/", headers={"Cookie": f"JSESSIONID=0:{secret}"})
+    line = server.log.expect("CR0203")
+    assert "separator within the version" in line
+    assert len([l for l in server.log.lines("debug") if "CR0201" in l]) == 3
+    assert secret not in server.log.text
+
+
+def test_each_decision_is_one_line(site):
+    site.get("/", headers=cookie("X", "B"))
+    line = site.log.expect("CR0201")
+    assert "balancer://shop: clone B at http://127.0.0.1:" in line
+    assert "next" in line
+    assert len([l for l in site.log.lines("debug") if "CR02" in l]) == 1
