@@ -230,17 +230,16 @@ def repaired(site, visitor, verdict, node):
     before = time.monotonic()
 
     def whole():
-        page = visitor.look()
-        return page if page.copies == "2/2" else None
+        return visitor.look().copies == "2/2" and node.keys()
 
     try:
         wait_until(whole, REPAIR_SEC, "second copy")
     except AssertionError:
-        return verdict.check(False, f"no second copy in {REPAIR_SEC} s")
-    verdict.saw(f"two copies again after "
-                f"{time.monotonic() - before:.1f} s")
-    return verdict.check(bool(node.keys()), f"memcached {node.name} holds "
-                                            f"one of them")
+        return verdict.check(False, f"{node.name} got no copy in "
+                                    f"{REPAIR_SEC} s")
+    verdict.saw(f"{time.monotonic() - before:.1f} s later:")
+    return verdict.check(True, f"two copies again, one of them on "
+                               f"{node.name}")
 
 
 def node_dies(site, visitor, verdict, node):

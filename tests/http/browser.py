@@ -95,9 +95,14 @@ class Browser(Process):
         """Click and wait for the page that a form's answer leads to."""
         self.run("document.documentElement.dataset.old = 'yes'")
         self.command("POST", f"/element/{self.find(selector)}/click", {})
-        wait_until(lambda: self.run(
-            "return document.readyState == 'complete' && "
-            "!document.documentElement.dataset.old"), 10, "next page")
+        wait_until(self._is_new_page, 20, "next page")
+
+    def _is_new_page(self):
+        try:
+            return self.run("return document.readyState == 'complete' && "
+                            "!document.documentElement.dataset.old")
+        except RuntimeError:
+            return False        # asked in the middle of the change
 
     def type(self, selector, text):
         self.command("POST", f"/element/{self.find(selector)}/value",
