@@ -28,4 +28,49 @@
  * 0204 debug   a member has refused a request that may go on elsewhere
  */
 
+/*
+ * mod_session_ha
+ *
+ * 0101 crit    mod_session is not loaded, or after mod_session_ha
+ * 0102 crit    libmemcached is too old
+ * 0103 crit    more replicas than nodes
+ * 0104 crit    SameSite=None without Secure
+ * 0105 crit    mod_session_crypto is to encrypt what would be stored in clear
+ * 0106 crit    memcached servers without a file of secrets
+ * 0107 crit    the file of secrets cannot be read
+ * 0108 crit    the file of secrets is readable by everybody
+ * 0109 crit    the file of secrets holds something else
+ * 0110 error   reload: the file of secrets is bad, the old secrets stay
+ * 0111 warning reload: the size of the memory stays until a full restart
+ * 0112 crit    shared memory cannot be made
+ * 0113 crit    the store cannot be made
+ * 0114 info    start: sessions in shared memory
+ * 0115 info    start: sessions on memcached servers
+ * 0116 crit    the system gives no random bytes for a secret
+ * 0117 crit    a child could not open the store
+ * 0210 error   a node drops sessions that are not over
+ * 0211 notice  a node answers again
+ * 0212 warning a node is down
+ * 0213 warning a node was restarted and is empty
+ * 0214 warning a node said something that makes no sense
+ * 0301 debug   a cookie was refused, and why
+ * 0302 debug   a session was loaded
+ * 0303 info    a genuine cookie finds no session
+ * 0304 error   first request for whose session nobody could be asked
+ * 0305 info    another such request
+ * 0306 notice  sessions can be loaded again
+ * 0307 error   mod_session_crypto's passphrase holds for this request
+ * 0308 error   no random bytes
+ * 0309 error   the session is too large for the application's header
+ * 0401 error   a session could not be stored
+ * 0402 error   a session is beyond a limit
+ * 0403 debug   a session was stored
+ * 0404 debug   a change came after the session had ended
+ * 0405 error   the end of a session could not be stored
+ * 0406 warning the end of a session is stored on some of the nodes
+ * 0407 debug   a session ended
+ * 0408 debug   a session's time to live was renewed
+ * 0409 error   the session was changed after the answer had begun
+ */
+
 #endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session_check.h"
+
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+
+#include <apr_strings.h>
+
+#include "ha_interval.h"
+#include "log_tags.h"
+#include "session_hooks.h"
+#include "session_module.h"
+#include "session_secret.h"
+
+APLOG_USE_MODULE(session_ha);
+
+int session_check_is_used(const server_rec *s)
+{
+    for (; s != NULL; s = s->next) {
+        if (session_server_of(s)->is_used) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* ---- the tree of directives: what no record of ours holds --------------- */
+
+typedef int (*visit_fn)(void *ctx, const ap_directive_t *directive);
+
+/* Visit each directive, sections first, until a visit returns 1. */
+static int visit(const ap_directive_t *directive, visit_fn fn, void *ctx)
+{
+    for (; directive != NULL; directive = directive->next) {
+        if (fn(ctx, directive)
+            || visit(directive->first_child, fn, ctx)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int note_longest(void *ctx, const ap_directive_t *directive)
+{
+    apr_uint32_t *longest = ctx;
+    apr_interval_time_t idle;
+
+    if (strcasecmp(directive->directive, "SessionMaxAge") != 0
+        && strcasecmp(directive->directive, "SessionHAIdleLimit") != 0) {
+        return 0;
+    }
+    if (ha_interval_parse(&idle, directive->args) == HA_INTERVAL_OK
+        && apr_time_sec(idle) < APR_INT32_MAX
+        && apr_time_sec(idle) > (apr_time_t)*longest) {
+        *longest = (apr_uint32_t)apr_time_sec(idle);
+    }
+    return 0;
+}
+
+apr_uint32_t session_check_longest_sec(apr_pool_t *ptemp)
+{
+    apr_uint32_t longest = HA_IDLE_DEFAULT_SEC;
+
+    visit(ap_conftree, note_longest, &longest);
+    return longest;
+}
+
+/* Where SessionHA is turned on, and where encryption is asked for. */
+typedef struct crypto_t {
+    const ap_directive_t *crypto; /* SessionCryptoPassphrase looked at */
+    const ap_directive_t *on;     /* SessionHA On in its scope */
+} crypto_t;
+
+static int find_on(void *ctx, const ap_directive_t *directive)
+{
+    crypto_t *found = ctx;
+    const ap_directive_t *scope;
+
+    if (strcasecmp(directive->directive, "SessionHA") != 0
+        || strcasecmp(directive->args, "On") != 0) {
+        return 0;
+    }
+    for (scope = directive->parent; ; scope = scope->parent) {
+        if (scope == found->crypto->parent) {
+            found->on = directive;
+            return 1;
+        }
+        if (scope == NULL) {
+            return 0;
+        }
+    }
+}
+
+static int find_crypto(void *ctx, const ap_directive_t *directive)
+{
+    crypto_t *found = ctx;
+
+    if (strcasecmp(directive->directive, "SessionCryptoPassphrase") != 0
+        && strcasecmp(directive->directive,
+                      "SessionCryptoPassphraseFile") != 0) {
+        return 0;
+    }
+    found->crypto = directive;
+    return visit(ap_conftree, find_on, found);
+}
+
+/*
+ * mod_session_crypto encrypts the encoded session; ours is stored attribute
+ * by attribute and never sees it. What is asked for in an enclosing scope is
+ * found here, the rest (sections that overlap) by the first request.
+ */
+static int check_crypto(server_rec *s)
+{
+    crypto_t found = { NULL, NULL };
+
+    if (!visit(ap_conftree, find_crypto, &found)) {
+        return 1;
+    }
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0105)
+                 "%s at %s:%d asks for encrypted sessions, but SessionHA On "
+                 "at %s:%d would store them in clear: mod_session_crypto "
+                 "cannot encrypt for mod_session_ha; take one of them out",
+                 found.crypto->directive, found.crypto->filename,
+                 found.crypto->line_num, found.on->filename,
+                 found.on->line_num);
+    return 0;
+}
+
+/* ---- contradictions ----------------------------------------------------- */
+
+static int check_replicas(server_rec *s, const session_server_t *top)
+{
+    int nodes = top->nodes != NULL ? top->nodes->nelts : 1;
+    int is_fine = 1;
+
+    for (; s != NULL; s = s->next) {
+        int replicas = session_server_of(s)->conf.replicas;
+
+        if (replicas != HA_UNSET && replicas > nodes) {
+            ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0103)
+                         "%s:%u: SessionHAReplicas %d, but there %s; each "
+                         "copy needs a node of its own",
+                         s->defn_name != NULL ? s->defn_name : "main server",
+                         s->defn_line_number, replicas,
+                         top->nodes == NULL
+                         ? "is no SessionHAServer, and shared memory keeps 1"
+                         : apr_psprintf(s->process->pconf, "%s %d "
+                                        "SessionHAServer", nodes == 1
+                                        ? "is only" : "are only", nodes));
+            is_fine = 0;
+        }
+    }
+    return is_fine;
+}
+
+static int check_conf(const ha_conf_t *base, ap_conf_vector_t *section,
+                      server_rec *s)
+{
+    ha_conf_t merged = *base;
+
+    if (section != NULL) {
+        ha_conf_merge(&merged, base, session_conf_of(section));
+    }
+    if (!ha_conf_is_contradictory(&merged)) {
+        return 1;
+    }
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0104)
+                 "%s:%u: SessionHACookieSameSite None and "
+                 "SessionHACookieSecure Off come together%s; browsers refuse "
+                 "such a cookie",
+                 s->defn_name != NULL ? s->defn_name : "main server",
+                 s->defn_line_number,
+                 section != NULL ? " in a section" : "");
+    return 0;
+}
+
+/* The server's own settings, and each section merged into them. */
+static int check_cookies(server_rec *s)
+{
+    for (; s != NULL; s = s->next) {
+        const ha_conf_t *base = session_conf_of(s->lookup_defaults);
+        core_server_config *core =
+            ap_get_core_module_config(s->module_config);
+        apr_array_header_t *both[2] = { core->sec_dir, core->sec_url };
+        int k;
+        int i;
+
+        if (!check_conf(base, NULL, s)) {
+            return 0;
+        }
+        for (k = 0; k < 2; k++) {
+            for (i = 0; both[k] != NULL && i < both[k]->nelts; i++) {
+                if (!check_conf(base, APR_ARRAY_IDX(both[k], i,
+                                                    ap_conf_vector_t *), s)) {
+                    return 0;
+                }
+            }
+        }
+    }
+    return 1;
+}
+
+static int check_session_module(server_rec *s)
+{
+    if (session_hooks_has_session()) {
+        return 1;
+    }
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0101)
+                 "SessionHA On needs mod_session, which is not loaded%s",
+                 ap_find_linked_module("mod_session.c") != NULL
+                 ? " before mod_session_ha: put its LoadModule line first"
+                 : ": add LoadModule session_module before mod_session_ha's");
+    return 0;
+}
+
+/* Nodes outlive and outnumber servers, so the secret must too. */
+static int check_nodes(server_rec *s, const session_server_t *top)
+{
+    const char *fault = ha_store_mc_fault();
+
+    if (top->nodes == NULL) {
+        return 1;
+    }
+    if (fault != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0102)
+                     "SessionHAServer cannot be used: %s", fault);
+        return 0;
+    }
+    if (top->secret_file == NULL) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0106)
+                     "SessionHAServer needs SessionHASecretFile: all web "
+                     "servers of the nodes must sign cookies with the same "
+                     "secret; make one with `openssl rand -base64 32`, "
+                     "chmod 600, and copy it to each of them");
+        return 0;
+    }
+    return 1;
+}
+
+int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
+                         apr_pool_t *ptemp, server_rec *s)
+{
+    const session_server_t *top = session_server_of(s);
+    ha_ring_t ring;
+    int is_fine;
+
+    if (!session_check_is_used(s)) {
+        return OK;
+    }
+    is_fine = check_session_module(s) && check_nodes(s, top)
+           && check_replicas(s, top) && check_cookies(s) && check_crypto(s);
+    /*
+     * A start reads the file in post_config. A test reads it here, so that
+     * `apachectl graceful` refuses what a running server would not take.
+     */
+    if (is_fine && top->secret_file != NULL
+        && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
+        is_fine = session_secret_read(&ring, top->secret_file, s, ptemp);
+        ha_ring_wipe(&ring);
+    }
+    return is_fine ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session_cmds.h"
+
+#include <apr_strings.h>
+
+#include "ha_interval.h"
+#include "session_module.h"
+#include "session_words.h"
+
+extern module AP_MODULE_DECLARE_DATA session_ha_module;
+
+/* A session that may idle for longer than a year is not a session. */
+#define IDLE_MIN (APR_USEC_PER_SEC)
+#define IDLE_MAX (apr_time_from_sec(365 * 24 * 3600))
+
+#define OFFSET(member) ((void *)APR_OFFSETOF(ha_conf_t, member))
+
+/* ---- records ----------------------------------------------------------- */
+
+ha_conf_t *session_conf_of(const ap_conf_vector_t *vector)
+{
+    return ap_get_module_config(vector, &session_ha_module);
+}
+
+session_server_t *session_server_of(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &session_ha_module);
+}
+
+void *session_dir_make(apr_pool_t *p, char *dir)
+{
+    ha_conf_t *conf = apr_palloc(p, sizeof(*conf));
+
+    ha_conf_init(conf);
+    return conf;
+}
+
+void *session_dir_merge(apr_pool_t *p, void *basev, void *overv)
+{
+    ha_conf_t *conf = apr_palloc(p, sizeof(*conf));
+
+    ha_conf_merge(conf, basev, overv);
+    return conf;
+}
+
+void *session_server_make(apr_pool_t *p, server_rec *s)
+{
+    session_server_t *server = apr_pcalloc(p, sizeof(*server));
+
+    ha_server_conf_init(&server->conf);
+    server->memory = HA_UNSET;
+    return server;
+}
+
+void *session_server_merge(apr_pool_t *p, void *basev, void *overv)
+{
+    session_server_t *server = apr_pcalloc(p, sizeof(*server));
+    const session_server_t *base = basev;
+    const session_server_t *over = overv;
+
+    ha_server_conf_merge(&server->conf, &base->conf, &over->conf);
+    server->nodes = over->nodes != NULL ? over->nodes : base->nodes;
+    server->secret_file = over->secret_file != NULL ? over->secret_file
+                                                    : base->secret_file;
+    server->memory = over->memory != HA_UNSET ? over->memory : base->memory;
+    server->is_used = over->is_used || base->is_used;
+    return server;
+}
+
+/* ---- server config only ------------------------------------------------ */
+
+static const char *set_server(cmd_parms *cmd, void *dummy, int argc,
+                              char *const argv[])
+{
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    ha_mc_node_t node;
+
+    if (error != NULL) {
+        return error;
+    }
+    if (server->nodes == NULL) {
+        server->nodes = apr_array_make(cmd->pool, 8, sizeof(ha_mc_node_t));
+    }
+    if (server->nodes->nelts == HA_NODES_MAX) {
+        return apr_psprintf(cmd->pool, "%s may stand %d times, '%s' is one "
+                            "too many", cmd->cmd->name, HA_NODES_MAX,
+                            argc > 0 ? argv[0] : "");
+    }
+    error = session_words_node(&node, server->nodes, argc, argv,
+                               cmd->cmd->name, cmd->pool);
+    if (error == NULL) {
+        APR_ARRAY_PUSH(server->nodes, ha_mc_node_t) = node;
+    }
+    return error;
+}
+
+static const char *set_secret_file(cmd_parms *cmd, void *dummy,
+                                   const char *arg)
+{
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (error != NULL) {
+        return error;
+    }
+    server->secret_file = ap_server_root_relative(cmd->pool, arg);
+    if (*arg == '\0' || server->secret_file == NULL) {
+        return apr_psprintf(cmd->pool, "%s must be the path of a file, not "
+                            "'%s'", cmd->cmd->name, arg);
+    }
+    return NULL;
+}
+
+static const char *set_memory(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (error != NULL) {
+        return error;
+    }
+    if (!session_word_number(&server->memory, arg, HA_SHM_MIN, HA_SHM_MAX)) {
+        return apr_psprintf(cmd->pool, "%s must be between %d and %"
+                            APR_INT64_T_FMT " bytes, not '%s'",
+                            cmd->cmd->name, HA_SHM_MIN,
+                            (apr_int64_t)HA_SHM_MAX, arg);
+    }
+    return NULL;
+}
+
+/* ---- server config, virtual host --------------------------------------- */
+
+static const char *set_replicas(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+    apr_int64_t number;
+
+    if (error != NULL) {
+        return error;
+    }
+    if (!session_word_number(&number, arg, HA_REPLICAS_MIN,
+                             HA_REPLICAS_MAX)) {
+        return apr_psprintf(cmd->pool, "%s must be between %d and %d, not "
+                            "'%s'", cmd->cmd->name, HA_REPLICAS_MIN,
+                            HA_REPLICAS_MAX, arg);
+    }
+    server->conf.replicas = (int)number;
+    return NULL;
+}
+
+static const char *take_interval(apr_interval_time_t *interval,
+                                 const cmd_parms *cmd, const char *arg,
+                                 apr_interval_time_t min,
+                                 apr_interval_time_t max, const char *range)
+{
+    apr_interval_time_t value;
+
+    if (ha_interval_parse(&value, arg) != HA_INTERVAL_OK || value < min
+        || value > max) {
+        return apr_psprintf(cmd->pool, "%s must be between %s, with a unit "
+                            "(ms, s, m, h, d; default s), not '%s'",
+                            cmd->cmd->name, range, arg);
+    }
+    *interval = value;
+    return NULL;
+}
+
+static const char *set_budget(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+
+    if (error != NULL) {
+        return error;
+    }
+    return take_interval(&server->conf.budget, cmd, arg, HA_BUDGET_MIN_USEC,
+                         HA_BUDGET_MAX_USEC, "10ms and 10s");
+}
+
+/* ---- server config, virtual host, directory ---------------------------- */
+
+static const char *set_enabled(cmd_parms *cmd, void *confv, int flag)
+{
+    ha_conf_t *conf = confv;
+
+    conf->enabled = flag;
+    if (flag) {
+        session_server_of(cmd->server)->is_used = 1;
+    }
+    return NULL;
+}
+
+/* What one scope contradicts is said at its own line. */
+static const char *check_same_site(const cmd_parms *cmd,
+                                   const ha_conf_t *conf)
+{
+    if (ha_conf_is_contradictory(conf)) {
+        return apr_psprintf(cmd->pool, "%s: browsers refuse a cookie with "
+                            "SameSite=None that is not Secure; "
+                            "SessionHACookieSameSite None needs "
+                            "SessionHACookieSecure On or Auto",
+                            cmd->cmd->name);
+    }
+    return NULL;
+}
+
+static const char *take_choice(int *member, const cmd_parms *cmd,
+                               const char *arg, const char *const *words,
+                               const char *phrase)
+{
+    int i;
+
+    for (i = 0; words[i] != NULL; i++) {
+        if (strcasecmp(words[i], arg) == 0) {
+            *member = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s must be %s, not '%s'", cmd->cmd->name,
+                        phrase, arg);
+}
+
+static const char *set_same_site(cmd_parms *cmd, void *confv,
+                                 const char *arg)
+{
+    static const char *const words[] = { "Lax", "Strict", "None", NULL };
+    ha_conf_t *conf = confv;
+    const char *error = take_choice(&conf->cookie_same_site, cmd, arg, words,
+                                    "Lax, Strict or None");
+
+    return error != NULL ? error : check_same_site(cmd, conf);
+}
+
+static const char *set_secure(cmd_parms *cmd, void *confv, const char *arg)
+{
+    static const char *const words[] = { "Off", "On", "Auto", NULL };
+    ha_conf_t *conf = confv;
+    const char *error = take_choice(&conf->cookie_secure, cmd, arg, words,
+                                    "On, Off or Auto");
+
+    return error != NULL ? error : check_same_site(cmd, conf);
+}
+
+static const char *set_policy(cmd_parms *cmd, void *confv, const char *arg)
+{
+    static const char *const words[] = { "fail", "anonymous", NULL };
+    ha_conf_t *conf = confv;
+
+    return take_choice(&conf->unknown_policy, cmd, arg, words,
+                       "fail or anonymous");
+}
+
+static const char *set_cookie_name(cmd_parms *cmd, void *confv,
+                                   const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    if (!session_word_is_token(arg)) {
+        return apr_psprintf(cmd->pool, "%s must be a token, without spaces, "
+                            "'=', ';' or ',', not '%s'", cmd->cmd->name, arg);
+    }
+    conf->cookie_name = arg;
+    return NULL;
+}
+
+static const char *set_cookie_path(cmd_parms *cmd, void *confv,
+                                   const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    if (!session_word_is_path(arg)) {
+        return apr_psprintf(cmd->pool, "%s must begin with '/' and hold no "
+                            "space, ';' or ',', not '%s'", cmd->cmd->name,
+                            arg);
+    }
+    conf->cookie_path = arg;
+    return NULL;
+}
+
+static const char *set_cookie_domain(cmd_parms *cmd, void *confv,
+                                     const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    if (*arg != '\0' && !session_word_is_domain(arg)) {
+        return apr_psprintf(cmd->pool, "%s must be a host name, not '%s'",
+                            cmd->cmd->name, arg);
+    }
+    conf->cookie_domain = arg;
+    return NULL;
+}
+
+static const char *set_request_header(cmd_parms *cmd, void *confv,
+                                      const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    if (*arg != '\0' && !session_word_is_token(arg)) {
+        return apr_psprintf(cmd->pool, "%s must be a header's name, not '%s'",
+                            cmd->cmd->name, arg);
+    }
+    conf->request_header = arg;
+    return NULL;
+}
+
+static const char *set_idle(cmd_parms *cmd, void *confv, const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    return take_interval(&conf->idle, cmd, arg, IDLE_MIN, IDLE_MAX,
+                         "1s and 365d");
+}
+
+static const char *set_lifetime(cmd_parms *cmd, void *confv, const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    if (strcmp(arg, "0") == 0) {
+        conf->lifetime = 0;
+        return NULL;
+    }
+    return take_interval(&conf->lifetime, cmd, arg, IDLE_MIN, IDLE_MAX,
+                         "1s and 365d, or 0 for no limit");
+}
+
+#define IN_DIR (RSRC_CONF | ACCESS_CONF)
+
+const command_rec session_cmds[] = {
+    AP_INIT_TAKE_ARGV("SessionHAServer", set_server, NULL, RSRC_CONF,
+        "a memcached: name=n address=host:port [zone=z] [weight=1-100]"),
+    AP_INIT_TAKE1("SessionHASecretFile", set_secret_file, NULL, RSRC_CONF,
+        "the file of secrets, one a line; the first signs, all verify"),
+    AP_INIT_TAKE1("SessionHAMemory", set_memory, NULL, RSRC_CONF,
+        "bytes of shared memory for sessions without memcached "
+        "(default 33554432)"),
+    AP_INIT_TAKE1("SessionHAReplicas", set_replicas, NULL, RSRC_CONF,
+        "copies kept of each session, 1 to 8 (default 2)"),
+    AP_INIT_TAKE1("SessionHATimeBudget", set_budget, NULL, RSRC_CONF,
+        "time for all store work of one request (default 250ms)"),
+    AP_INIT_FLAG("SessionHA", set_enabled, NULL, IN_DIR,
+        "On to keep mod_session's sessions here (default Off)"),
+    AP_INIT_TAKE1("SessionHACookieName", set_cookie_name, NULL, IN_DIR,
+        "the name of the session cookie (default HASESSION)"),
+    AP_INIT_TAKE1("SessionHACookiePath", set_cookie_path, NULL, IN_DIR,
+        "the path that the cookie is sent to (default /)"),
+    AP_INIT_TAKE1("SessionHACookieDomain", set_cookie_domain, NULL, IN_DIR,
+        "the domain that the cookie is sent to (default this host alone)"),
+    AP_INIT_TAKE1("SessionHACookieSameSite", set_same_site, NULL, IN_DIR,
+        "Lax, Strict or None (default Lax)"),
+    AP_INIT_TAKE1("SessionHACookieSecure", set_secure, NULL, IN_DIR,
+        "On, Off, or Auto for On over TLS (default Auto)"),
+    AP_INIT_FLAG("SessionHACookieHttpOnly", ap_set_flag_slot,
+        OFFSET(cookie_http_only), IN_DIR,
+        "On to hide the cookie from scripts (default On)"),
+    AP_INIT_TAKE1("SessionHARequestHeader", set_request_header, NULL, IN_DIR,
+        "the request header that brings the session to the application"),
+    AP_INIT_TAKE1("SessionHAUnknownPolicy", set_policy, NULL, IN_DIR,
+        "fail or anonymous, for when no node answers (default fail)"),
+    AP_INIT_TAKE1("SessionHAIdleLimit", set_idle, NULL, IN_DIR,
+        "how long a session may idle unless SessionMaxAge says so "
+        "(default 30m)"),
+    AP_INIT_TAKE1("SessionHALifetime", set_lifetime, NULL, IN_DIR,
+        "how old a session may become, 0 for no limit (default 0)"),
+    { NULL }
+};

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When what happens to a request:
+ *
+ *   header_parser  the session is loaded; UNKNOWN is answered with 503 here,
+ *                  before authentication can take the user for a stranger
+ *   ...            mod_session and others load, which gives the same record
+ *   fixups         the application is told, by a header that is ours alone
+ *   MOD_SESSION_OUT  mod_session takes the application's header and saves
+ *   SESSION_HA_OUT   right behind it: what mod_session passed over is saved,
+ *                    headers go where the answer takes them
+ */
+#include "session_hooks.h"
+
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <util_filter.h>
+
+#include <apr_strings.h>
+
+#include "log_tags.h"
+#include "session_cookie.h"
+#include "session_header.h"
+#include "session_module.h"
+#include "session_state.h"
+
+APLOG_USE_MODULE(session_ha);
+
+/*
+ * mod_session exports these; weak, so that a server without mod_session can
+ * say what is missing instead of "undefined symbol".
+ */
+#pragma weak ap_hook_session_load
+#pragma weak ap_hook_session_save
+#pragma weak ap_run_session_encode
+
+/* Seconds after which a client may try again: a few probes of a node. */
+#define RETRY_AFTER "5"
+
+static ap_filter_rec_t *the_filter;
+
+int session_hooks_has_session(void)
+{
+    return ap_hook_session_load != NULL && ap_hook_session_save != NULL
+        && ap_find_linked_module("mod_session.c") != NULL;
+}
+
+/*
+ * mod_session encodes a=1 as it stands, whatever its version; what comes out
+ * otherwise went through mod_session_crypto or its like.
+ */
+int session_hooks_is_encoded(request_rec *r)
+{
+    session_rec probe;
+
+    memset(&probe, 0, sizeof(probe));
+    probe.pool = r->pool;
+    probe.entries = apr_table_make(r->pool, 1);
+    apr_table_setn(probe.entries, "a", "1");
+    return ap_run_session_encode == NULL
+        || ap_run_session_encode(r, &probe) != OK || probe.encoded == NULL
+        || strcmp(probe.encoded, "a=1") != 0;
+}
+
+static int is_enabled(const request_rec *r)
+{
+    return session_site() != NULL
+        && ha_conf_enabled(session_conf_of(r->per_dir_config));
+}
+
+static const session_dir_conf *stock_conf(const request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, session_site()->session);
+}
+
+/* ---- load ---------------------------------------------------------------- */
+
+/* Whether this request_rec makes the page of an error. */
+static int is_error_page(const request_rec *r)
+{
+    return r->prev != NULL && ap_is_HTTP_ERROR(r->prev->status);
+}
+
+/*
+ * Whether a load that failed may look like an empty session that nobody can
+ * save: where the answer is an error already, or the policy wants it.
+ */
+static int may_be_blank(const session_state_t *state, request_rec *r)
+{
+    return session_root_of(r, 1)->is_early || state->is_refused
+        || is_error_page(r)
+        || (state->found == SESSION_UNKNOWN
+            && ha_conf_unknown_policy(&state->conf) == HA_POLICY_ANONYMOUS);
+}
+
+static apr_status_t load(request_rec *r, session_rec **z)
+{
+    session_state_t *state;
+
+    if (!is_enabled(r)) {
+        return DECLINED;
+    }
+    state = session_state_load(r);
+    session_state_tell(state, r);
+    if ((state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED)
+        && !may_be_blank(state, r)) {
+        return state->found == SESSION_UNKNOWN ? HTTP_SERVICE_UNAVAILABLE
+                                               : HTTP_INTERNAL_SERVER_ERROR;
+    }
+    /*
+     * Idle sessions are gone from the store; an expiry that stood here would
+     * have mod_session swap our record for a private one it cannot save.
+     */
+    state->z->expiry = 0;
+    *z = state->z;
+    return OK;
+}
+
+static apr_status_t save(request_rec *r, session_rec *z)
+{
+    session_state_t *state;
+
+    if (!is_enabled(r)) {
+        return DECLINED;
+    }
+    state = session_state_find(r);
+    if (state == NULL || state->z != z) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    session_state_save(state, r);
+    return OK;
+}
+
+static int refuse(session_state_t *state, request_rec *r)
+{
+    state->is_refused = 1;
+    if (state->found == SESSION_BLOCKED) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
+    return HTTP_SERVICE_UNAVAILABLE;
+}
+
+int session_hooks_header_parser(request_rec *r)
+{
+    APR_OPTIONAL_FN_TYPE(ap_session_load) *load_stock;
+    session_root_t *root;
+    session_state_t *state;
+    session_rec *z = NULL;
+
+    if (!is_enabled(r)) {
+        return DECLINED;
+    }
+    session_header_clear(r);
+    load_stock = APR_RETRIEVE_OPTIONAL_FN(ap_session_load);
+    if (load_stock == NULL) {
+        return DECLINED;
+    }
+    /* mod_session knows whether there are sessions at this path. */
+    root = session_root_of(r, 1);
+    root->is_early = 1;
+    load_stock(r, &z);
+    root->is_early = 0;
+    state = session_state_find(r);
+    if (z == NULL || state == NULL || state->is_refused || is_error_page(r)) {
+        return DECLINED;
+    }
+    if (state->found == SESSION_BLOCKED
+        || (state->found == SESSION_UNKNOWN
+            && ha_conf_unknown_policy(&state->conf) == HA_POLICY_FAIL)) {
+        return refuse(state, r);
+    }
+    return DECLINED;
+}
+
+/* ---- the application ----------------------------------------------------- */
+
+static int is_proxied(const request_rec *r)
+{
+    return r->proxyreq != PROXYREQ_NONE
+        || (r->handler != NULL && strncmp(r->handler, "proxy", 5) == 0);
+}
+
+int session_hooks_fixups(request_rec *r)
+{
+    session_state_t *state;
+
+    if (session_site() == NULL) {
+        return DECLINED;
+    }
+    session_header_take_back(r);
+    if (!is_enabled(r)) {
+        return DECLINED;
+    }
+    session_header_clear(r);
+    state = session_state_find(r);
+    if (state != NULL && stock_conf(r)->enabled) {
+        session_header_set(state, r);
+    }
+    if (is_proxied(r)) {
+        session_cookie_strip(r->headers_in,
+                             ha_conf_cookie_name(session_conf_of(
+                                 r->per_dir_config)), r->pool);
+    }
+    return DECLINED;
+}
+
+/* ---- the answer ---------------------------------------------------------- */
+
+/*
+ * mod_session takes its header out of an answer when it reads it, which it
+ * does not when there is no session, or it was saved already, or the header
+ * is in both tables.
+ */
+static void hide_header(request_rec *r)
+{
+    request_rec *of;
+
+    for (of = r; of != NULL; of = of->prev) {
+        const session_dir_conf *stock = stock_conf(of);
+
+        if (stock != NULL && stock->header_set && stock->header != NULL) {
+            apr_table_unset(r->headers_out, stock->header);
+            apr_table_unset(r->err_headers_out, stock->header);
+        }
+    }
+}
+
+/* The logged one is the last, variables of the others are %<...e. */
+static void tell_all(const session_state_t *state, request_rec *r)
+{
+    request_rec *one;
+
+    for (one = session_first_of(r); one != NULL; one = one->next) {
+        session_state_tell(state, one);
+    }
+    for (one = r; one != NULL; one = one->prev) {
+        session_state_tell(state, one);
+    }
+}
+
+static void finish(session_state_t *state, request_rec *r)
+{
+    session_state_save(state, r);
+    tell_all(state, r);
+    if (state->cookie != NULL) {
+        apr_table_addn(r->err_headers_out, "Set-Cookie", state->cookie);
+        /* A shared cache that keeps this answer gives one user's session to
+         * the next. */
+        apr_table_mergen(r->headers_out, "Cache-Control", "private");
+        state->cookie = NULL;
+    }
+}
+
+static apr_status_t filter(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    request_rec *r = f->r;
+    session_root_t *root = session_root_of(r, 0);
+    session_state_t *state = root != NULL ? root->states : NULL;
+
+    ap_remove_output_filter(f);
+    /* The headers of a sub-request go nowhere. */
+    if (r->main == NULL) {
+        for (; state != NULL; state = state->next) {
+            finish(state, r);
+        }
+        hide_header(r);
+    }
+    return ap_pass_brigade(f->next, in);
+}
+
+void session_hooks_insert_filter(request_rec *r)
+{
+    if (session_site() != NULL
+        && (is_enabled(r) || session_root_of(r, 0) != NULL)) {
+        ap_add_output_filter_handle(the_filter, NULL, r, r->connection);
+    }
+}
+
+int session_hooks_log(request_rec *r)
+{
+    session_root_t *root = session_root_of(r, 0);
+    session_state_t *state = root != NULL ? root->states : NULL;
+
+    for (; state != NULL; state = state->next) {
+        if (state->save != NULL && state->z->dirty
+            && state->found != SESSION_UNKNOWN
+            && state->found != SESSION_BLOCKED) {
+            ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0409)
+                          "session changed after the answer had begun, the "
+                          "change is lost");
+        }
+    }
+    return DECLINED;
+}
+
+void session_hooks_register(apr_pool_t *p)
+{
+    /* Right behind MOD_SESSION_OUT, before headers are sent. */
+    the_filter = ap_register_output_filter(
+        "SESSION_HA_OUT", filter, NULL,
+        (ap_filter_type)(AP_FTYPE_CONTENT_SET + 1));
+    if (session_hooks_has_session()) {
+        ap_hook_session_load(load, NULL, NULL, APR_HOOK_FIRST);
+        ap_hook_session_save(save, NULL, NULL, APR_HOOK_FIRST);
+    }
+}

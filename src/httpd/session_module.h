@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SESSION_MODULE_H
+#define SESSION_MODULE_H
+
+/**
+ * @file session_module.h
+ * What the files of mod_session_ha share: the records of the configuration,
+ * and the site, which is one generation of the module at work.
+ */
+
+#include <httpd.h>
+#include <http_config.h>
+
+#include <mod_session.h>
+
+#include "ha_conf.h"
+#include "ha_health.h"
+#include "ha_recent.h"
+#include "ha_ring.h"
+#include "ha_store_mc.h"
+#include "ha_store_shm.h"
+
+/** Settings of a server; nodes, secrets and memory in the main one alone. */
+typedef struct session_server_t {
+    ha_server_conf_t conf;     /**< what a virtual host may set */
+    apr_array_header_t *nodes; /**< of ha_mc_node_t; NULL for none */
+    const char *secret_file;   /**< absolute; NULL for none */
+    apr_int64_t memory;        /**< bytes, HA_UNSET unless set */
+    int is_used;               /**< 1: SessionHA On stands somewhere */
+} session_server_t;
+
+/**
+ * What happened since the start, and what was said about it; in shared
+ * memory, each member changed atomically.
+ */
+typedef struct session_counts_t {
+    volatile apr_uint64_t load_hit;      /**< sessions found */
+    volatile apr_uint64_t load_miss;     /**< lost, idle too long or ended */
+    volatile apr_uint64_t load_unknown;  /**< nobody could say */
+    volatile apr_uint64_t load_refused;  /**< cookies forged or expired */
+    volatile apr_uint64_t save_full;     /**< all copies proved */
+    volatile apr_uint64_t save_degraded; /**< some */
+    volatile apr_uint64_t save_failed;   /**< none */
+    volatile apr_uint64_t ended;         /**< logged out */
+    volatile apr_uint32_t is_silent;     /**< 1: the last load was unknown */
+} session_counts_t;
+
+/** One generation of the module. Made in post_config, then read only. */
+typedef struct session_site_t {
+    server_rec *server;         /**< main server, for log lines */
+    ha_store_t *store;          /**< where sessions live */
+    ha_shm_t *shm;              /**< its memory; NULL for memcached */
+    ha_recent_t *recent;        /**< touches of this host */
+    session_counts_t *counts;   /**< shared by all children */
+    ha_ring_t ring;             /**< signs and verifies cookies */
+    apr_uint32_t longest_sec;   /**< longest idle limit anybody set */
+    module *session;            /**< mod_session's record */
+    int has_crypto;             /**< mod_session_crypto is loaded */
+    int is_broken;              /**< this child could not open the store */
+} session_site_t;
+
+/** @return the site; NULL when no SessionHA On stands anywhere */
+session_site_t *session_site(void);
+
+/** @return the record of a server, never NULL */
+session_server_t *session_server_of(const server_rec *s);
+
+/** @return the record of a directory, never NULL */
+ha_conf_t *session_conf_of(const ap_conf_vector_t *vector);
+
+#endif

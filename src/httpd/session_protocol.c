@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session_protocol.h"
+
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+
+#include <apr_atomic.h>
+#include <apr_strings.h>
+
+#include "ha_cookie.h"
+#include "ha_diff.h"
+#include "log_tags.h"
+#include "session_cookie.h"
+
+APLOG_USE_MODULE(session_ha);
+
+/* What a load may spend of the budget, and what is never denied to a save. */
+#define LOAD_SHARE(budget) ((budget) / 2)
+
+/* Fill all but ttl_sec and deadline; 0 when the system has no randomness. */
+static int fill_env(ha_session_env_t *env, const session_state_t *state)
+{
+    env->store = session_site()->store;
+    env->replicas = state->replicas;
+    env->now = apr_time_now();
+    return apr_generate_random_bytes((unsigned char *)&env->writer,
+                                     sizeof(env->writer)) == APR_SUCCESS;
+}
+
+static apr_interval_time_t budget_of(const session_state_t *state)
+{
+    return ha_server_conf_budget(&session_server_of(state->server)->conf);
+}
+
+static int is_tls(request_rec *r)
+{
+    return strcmp(ap_http_scheme(r), "https") == 0;
+}
+
+ha_load_e session_protocol_load(ha_session_t **session,
+                                session_state_t *state, const ha_sid_t *sid)
+{
+    const session_site_t *site = session_site();
+    apr_uint32_t longest = site->longest_sec > state->idle_sec
+                         ? site->longest_sec : state->idle_sec;
+    ha_session_env_t env;
+    ha_load_e result;
+
+    *session = NULL;
+    if (site->is_broken || !fill_env(&env, state)) {
+        return HA_LOAD_UNKNOWN;
+    }
+    /* A node is believed once it has been whole for as long as anybody's
+     * session lives, not only one of this location. */
+    env.ttl_sec = ha_conf_ttl_sec(longest);
+    env.deadline = env.now + LOAD_SHARE(budget_of(state));
+    result = ha_session_load(session, &env, sid, state->pool);
+    state->spent += apr_time_now() - env.now;
+    return result;
+}
+
+void session_protocol_forget_cookie(session_state_t *state, request_rec *r)
+{
+    state->cookie = session_cookie_set(&state->conf, "", 0, is_tls(r),
+                                       state->pool);
+}
+
+/* Surroundings for what comes after the load. */
+static int fill_save_env(ha_session_env_t *env, const session_state_t *state,
+                         request_rec *r)
+{
+    apr_interval_time_t budget = budget_of(state);
+    apr_interval_time_t left = budget - state->spent;
+
+    if (session_site()->is_broken || !fill_env(env, state)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0308)
+                      "no random bytes or no store: the session is not "
+                      "saved");
+        return 0;
+    }
+    if (left < budget - LOAD_SHARE(budget)) {
+        left = budget - LOAD_SHARE(budget);
+    }
+    env->ttl_sec = ha_conf_ttl_sec(state->idle_sec);
+    env->deadline = env->now + left;
+    return 1;
+}
+
+static void note_save(session_state_t *state, const ha_saved_t *saved)
+{
+    session_counts_t *counts = session_site()->counts;
+
+    if (saved->copies == 0) {
+        apr_atomic_inc64(&counts->save_failed);
+        state->save = apr_psprintf(state->pool, "0/%u failed",
+                                   saved->wanted);
+    }
+    else if (saved->copies < saved->wanted) {
+        apr_atomic_inc64(&counts->save_degraded);
+        state->save = apr_psprintf(state->pool, "%u/%u degraded",
+                                   saved->copies, saved->wanted);
+    }
+    else {
+        apr_atomic_inc64(&counts->save_full);
+        state->save = apr_psprintf(state->pool, "%u/%u", saved->copies,
+                                   saved->wanted);
+    }
+}
+
+/* ---- renew, end ---------------------------------------------------------- */
+
+/* Renew the time to live when this host has not for a while. */
+static void touch(session_state_t *state, const ha_session_env_t *env,
+                  request_rec *r)
+{
+    ha_recent_t *recent = session_site()->recent;
+    const ha_sid_t *sid = ha_session_sid(state->session);
+    apr_time_t last = ha_recent_get(recent, sid);
+    ha_saved_t saved;
+
+    if (last != 0 && env->now - last
+        < apr_time_from_sec(ha_conf_touch_sec(state->idle_sec))) {
+        return;
+    }
+    ha_session_touch(state->session, &saved, env);
+    if (saved.copies > 0) {
+        ha_recent_set(recent, sid, env->now);
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0408)
+                  "session %s: time to live renewed on %u of %u", sid->tag,
+                  saved.copies, saved.wanted);
+}
+
+static void end_session(session_state_t *state, request_rec *r)
+{
+    const session_site_t *site = session_site();
+    const char *tag = ha_session_sid(state->session)->tag;
+    ha_session_env_t env;
+    ha_saved_t saved = { state->replicas, 0, 0, 0 };
+
+    if (fill_save_env(&env, state, r)) {
+        /* The end is remembered for longer than any copy can live. */
+        apr_uint32_t longest = site->longest_sec > state->idle_sec
+                             ? site->longest_sec : state->idle_sec;
+
+        env.ttl_sec = ha_conf_ttl_sec(ha_conf_ttl_sec(longest));
+        ha_session_end(state->session, &saved, &env);
+    }
+    note_save(state, &saved);
+    apr_atomic_inc64(&session_site()->counts->ended);
+    session_protocol_forget_cookie(state, r);
+    if (saved.copies == 0) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0405)
+                      "session %s: its end could not be stored on any of %u "
+                      "nodes; the browser was told to forget it", tag,
+                      saved.wanted);
+    }
+    else if (saved.copies < saved.wanted) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, HALOG(0406)
+                      "session %s: its end is stored on %u of %u nodes", tag,
+                      saved.copies, saved.wanted);
+    }
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0407)
+                      "session %s: ended on %u of %u nodes", tag,
+                      saved.copies, saved.wanted);
+    }
+    state->session = NULL;
+    state->before = apr_table_make(state->pool, 1);
+}
+
+/* ---- save ---------------------------------------------------------------- */
+
+/* Begin a session under a new id; 0 when the system has no randomness. */
+static int begin_session(session_state_t *state, ha_cookie_t *cookie,
+                         apr_time_t now)
+{
+    apr_uint32_t lifetime_sec = ha_conf_lifetime_sec(&state->conf);
+    ha_sid_t sid;
+
+    if (apr_generate_random_bytes(cookie->id, sizeof(cookie->id))
+        != APR_SUCCESS) {
+        return 0;
+    }
+    cookie->issued_sec = (apr_uint32_t)apr_time_sec(now);
+    cookie->expires_sec = lifetime_sec > 0
+                        ? cookie->issued_sec + lifetime_sec : 0;
+    ha_sid_init(&sid, cookie->id);
+    state->session = ha_session_make(&sid, state->pool);
+    return 1;
+}
+
+static void send_cookie(session_state_t *state, const ha_cookie_t *cookie,
+                        request_rec *r)
+{
+    const char *value = ha_cookie_sign(cookie, &session_site()->ring,
+                                       state->pool);
+
+    state->cookie = session_cookie_set(&state->conf, value,
+                                       ha_conf_lifetime_sec(&state->conf),
+                                       is_tls(r), state->pool);
+}
+
+/* Store the operations; the answer says what came of it. */
+static void store(session_state_t *state, const ha_op_t *ops,
+                  unsigned int count, request_rec *r)
+{
+    int is_new = state->session == NULL;
+    ha_session_env_t env;
+    ha_saved_t saved = { state->replicas, 0, 0, 0 };
+    ha_cookie_t cookie;
+    const char *tag = "(new)";
+
+    if (fill_save_env(&env, state, r)
+        && (!is_new || begin_session(state, &cookie, env.now))) {
+        tag = ha_session_sid(state->session)->tag;
+        ha_session_save(state->session, &saved, &env, ops, count);
+    }
+    if (saved.refused) {
+        state->save = "nothing";
+        state->session = NULL;
+        session_protocol_forget_cookie(state, r);
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0404)
+                      "session %s: ended meanwhile, the change is dropped",
+                      tag);
+        return;
+    }
+    note_save(state, &saved);
+    if (saved.copies == 0) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0401)
+                      "session %s: %u changes could not be stored on any of "
+                      "%u nodes and are lost; the answer goes out", tag,
+                      count, saved.wanted);
+        state->session = is_new ? NULL : state->session;
+        return;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0403)
+                  "session %s: %u changes stored on %u of %u nodes", tag,
+                  count, saved.copies, saved.wanted);
+    if (is_new) {
+        ha_recent_set(session_site()->recent, ha_session_sid(state->session),
+                      env.now);
+        send_cookie(state, &cookie, r);
+    }
+    else {
+        /* A record behind the others does not renew the time to live. */
+        touch(state, &env, r);
+    }
+}
+
+static void store_changes(session_state_t *state, request_rec *r)
+{
+    apr_table_t *after = session_state_table(state, r->pool);
+    ha_session_env_t env;
+    ha_op_t *ops;
+    unsigned int count;
+    ha_diff_e result = ha_diff_tables(&ops, &count, state->before, after,
+                                      r->pool);
+
+    if (result != HA_DIFF_OK) {
+        apr_atomic_inc64(&session_site()->counts->save_failed);
+        state->save = apr_psprintf(state->pool, "0/%u failed",
+                                   state->replicas);
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0402)
+                      "session %s: %s; the change is lost, what was stored "
+                      "before stays", state->session != NULL
+                      ? ha_session_sid(state->session)->tag : "(new)",
+                      ha_diff_name(result));
+    }
+    else if (ha_diff_is_empty(after)) {
+        if (state->session != NULL) {
+            end_session(state, r);
+            return;
+        }
+        state->save = "nothing";
+    }
+    else if (count > 0) {
+        store(state, ops, count, r);
+    }
+    else {
+        state->save = "unchanged";
+        if (fill_save_env(&env, state, r)) {
+            touch(state, &env, r);
+        }
+    }
+}
+
+void session_state_save(session_state_t *state, request_rec *r)
+{
+    if (state->save != NULL) {
+        return;
+    }
+    if (state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED) {
+        state->save = "nothing";
+        return;
+    }
+    store_changes(state, r);
+    state->z->dirty = 0;
+    state->z->written = 1;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SESSION_PROTOCOL_H
+#define SESSION_PROTOCOL_H
+
+/**
+ * @file session_protocol.h
+ * The calls of the core's protocol, with what only a server knows: clock,
+ * randomness, settings, and the time budget.
+ *
+ * A load may spend half the budget, so that a hung node cannot take from a
+ * request what its save needs.
+ */
+
+#include "session_state.h"
+
+/**
+ * Ask the store for a session.
+ *
+ * @param session made on HIT, in the state's pool; NULL otherwise
+ * @param state spends from its budget
+ * @param sid the id
+ * @return what ha_session_load() says; UNKNOWN when it could not be asked
+ */
+ha_load_e session_protocol_load(ha_session_t **session,
+                                session_state_t *state, const ha_sid_t *sid);
+
+/** Have the browser forget the cookie with this answer. */
+void session_protocol_forget_cookie(session_state_t *state, request_rec *r);
+
+#endif

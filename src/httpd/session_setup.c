@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two lives. What is kept in the process pool (sessions in shared memory,
+ * what is known of nodes, touches, counts, secrets) outlives every restart
+ * but a full one, and is plain data: the module is unloaded and loaded again
+ * meanwhile, so no pointer to a function may be in it. The site and its
+ * store are made anew, from pconf, for each configuration.
+ */
+#include "session_setup.h"
+
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+
+#include <apr_atomic.h>
+#include <apr_shm.h>
+#include <apr_strings.h>
+#include <openssl/crypto.h>
+
+#include "log_tags.h"
+#include "session_check.h"
+#include "session_module.h"
+#include "session_secret.h"
+
+APLOG_USE_MODULE(session_ha);
+
+/* Raise the number when the layout of anything kept changes. */
+#define KEPT_KEY "mod_session_ha kept 1"
+
+typedef struct kept_t {
+    ha_shm_t *shm;            /* NULL until the shm store is first used */
+    ha_health_t *health;      /* NULL until memcached is first used */
+    ha_recent_t *recent;
+    session_counts_t *counts;
+    ha_ring_t ring;           /* count 0: none yet */
+} kept_t;
+
+static session_site_t *the_site;
+
+session_site_t *session_site(void)
+{
+    return the_site;
+}
+
+/* ---- events of the store ------------------------------------------------ */
+
+static void tell(void *ctx, const ha_event_t *event)
+{
+    server_rec *s = ctx;
+    int len = (int)event->node.len;
+    const char *node = event->node.data;
+
+    switch (event->kind) {
+    case HA_EVENT_DOWN:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, event->rv, s, HALOG(0212)
+                     "node %.*s: no answer %d times, the last in %d ms; "
+                     "marked down, its sessions are read and kept elsewhere",
+                     len, node, event->failures, event->waited_msec);
+        break;
+    case HA_EVENT_UP:
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HALOG(0211)
+                     "node %.*s: answers again after %d s, used again",
+                     len, node, event->away_sec);
+        break;
+    case HA_EVENT_RESTARTED:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0213)
+                     "node %.*s: was restarted and is empty, %d s after it "
+                     "was last heard of; its sessions are read elsewhere and "
+                     "copied back when used", len, node, event->away_sec);
+        break;
+    case HA_EVENT_FULL:
+        ap_log_error(APLOG_MARK, APLOG_ERR, event->rv, s, HALOG(0210)
+                     "node %.*s: full, drops sessions that are not over; "
+                     "give it more memory (shm: SessionHAMemory)", len,
+                     node);
+        break;
+    case HA_EVENT_GARBAGE:
+    default:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, event->rv, s, HALOG(0214)
+                     "node %.*s: an answer makes no sense, connection "
+                     "closed; the other copies are used", len, node);
+        break;
+    }
+}
+
+/* ---- what is kept -------------------------------------------------------- */
+
+static kept_t *find_kept(void)
+{
+    kept_t *kept = ap_retained_data_get(KEPT_KEY);
+
+    return kept != NULL ? kept
+                        : ap_retained_data_create(KEPT_KEY, sizeof(*kept));
+}
+
+static apr_status_t make_counts(kept_t *kept, apr_pool_t *pprocess)
+{
+    apr_shm_t *shm;
+    apr_status_t rv;
+
+    if (kept->counts != NULL) {
+        return APR_SUCCESS;
+    }
+    rv = apr_shm_create(&shm, sizeof(*kept->counts), NULL, pprocess);
+    if (rv == APR_SUCCESS) {
+        kept->counts = apr_shm_baseaddr_get(shm);
+        memset(kept->counts, 0, sizeof(*kept->counts));
+    }
+    return rv;
+}
+
+/* Make what this configuration needs and no earlier one has made. */
+static int make_memory(kept_t *kept, server_rec *s,
+                       const session_server_t *top)
+{
+    apr_pool_t *pprocess = s->process->pool;
+    apr_size_t size = top->memory != HA_UNSET ? (apr_size_t)top->memory
+                                               : HA_SHM_DEFAULT;
+    apr_status_t rv = make_counts(kept, pprocess);
+
+    if (rv == APR_SUCCESS && kept->recent == NULL) {
+        rv = ha_recent_create(&kept->recent, pprocess);
+    }
+    if (rv == APR_SUCCESS && top->nodes != NULL && kept->health == NULL) {
+        rv = ha_health_create(&kept->health, pprocess);
+    }
+    if (rv == APR_SUCCESS && top->nodes == NULL) {
+        if (kept->shm == NULL) {
+            rv = ha_shm_create(&kept->shm, size, pprocess);
+        }
+        else if (ha_shm_size(kept->shm) != size) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0111)
+                         "SessionHAMemory %" APR_SIZE_T_FMT " takes a stop "
+                         "and a start, which end all sessions; %"
+                         APR_SIZE_T_FMT " bytes stay in use", size,
+                         ha_shm_size(kept->shm));
+        }
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0112)
+                     "shared memory for sessions cannot be made (%"
+                     APR_SIZE_T_FMT " bytes)", size);
+    }
+    return rv == APR_SUCCESS;
+}
+
+/* The file's secrets; without a file random ones, which live as long as the
+ * shared memory that they belong to. */
+static int make_ring(kept_t *kept, server_rec *s,
+                     const session_server_t *top, apr_pool_t *ptemp)
+{
+    unsigned char bytes[HA_KEY_BYTES];
+    ha_ring_t ring;
+    apr_status_t rv;
+
+    if (top->secret_file != NULL) {
+        if (session_secret_read(&ring, top->secret_file, s, ptemp)) {
+            kept->ring = ring;
+            ha_ring_wipe(&ring);
+            return 1;
+        }
+        if (kept->ring.count > 0) {
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HALOG(0110)
+                         "SessionHASecretFile %s: not taken, the secrets read "
+                         "before stay in use", top->secret_file);
+        }
+        return kept->ring.count > 0;
+    }
+    if (kept->ring.count > 0) {
+        return 1;
+    }
+    rv = apr_generate_random_bytes(bytes, sizeof(bytes));
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0116)
+                     "the system gives no random bytes for a secret");
+        return 0;
+    }
+    ha_ring_init(&kept->ring, bytes);
+    OPENSSL_cleanse(bytes, sizeof(bytes));
+    return 1;
+}
+
+/* ---- the site ------------------------------------------------------------ */
+
+static int make_store(session_site_t *site, kept_t *kept,
+                      const session_server_t *top, apr_pool_t *pconf)
+{
+    apr_status_t rv;
+
+    if (top->nodes == NULL) {
+        site->shm = kept->shm;
+        site->store = ha_store_shm_make(kept->shm, tell, site->server, pconf);
+        return 1;
+    }
+    rv = ha_store_mc_make(&site->store,
+                          (const ha_mc_node_t *)top->nodes->elts,
+                          (unsigned int)top->nodes->nelts, kept->health,
+                          tell, site->server, pconf);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, site->server, HALOG(0113)
+                     "the memcached store for %d nodes cannot be made",
+                     top->nodes->nelts);
+    }
+    return rv == APR_SUCCESS;
+}
+
+static unsigned int count_zones(const ha_store_t *store)
+{
+    unsigned int zones = 0;
+    unsigned int i;
+    unsigned int k;
+
+    for (i = 0; i < store->count; i++) {
+        for (k = 0; k < i; k++) {
+            if (span_is_equal(store->nodes[k].zone, store->nodes[i].zone)) {
+                break;
+            }
+        }
+        zones += k == i;
+    }
+    return zones;
+}
+
+static void say_start(const session_site_t *site,
+                      const session_server_t *top)
+{
+    if (site->shm != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, site->server, HALOG(0114)
+                     "sessions are kept in %" APR_SIZE_T_FMT " bytes of "
+                     "shared memory: sessions end with this host",
+                     ha_shm_size(site->shm));
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, site->server, HALOG(0115)
+                 "sessions are kept on %u memcached nodes in %u zones, each "
+                 "in %u copies", site->store->count, count_zones(site->store),
+                 ha_server_conf_replicas(&top->conf, site->store->count));
+}
+
+static session_site_t *make_site(kept_t *kept, const session_server_t *top,
+                                 server_rec *s, apr_pool_t *pconf,
+                                 apr_pool_t *ptemp)
+{
+    session_site_t *site = apr_pcalloc(pconf, sizeof(*site));
+
+    site->server = s;
+    site->recent = kept->recent;
+    site->counts = kept->counts;
+    site->ring = kept->ring;
+    site->longest_sec = session_check_longest_sec(ptemp);
+    site->session = ap_find_linked_module("mod_session.c");
+    site->has_crypto = ap_find_linked_module("mod_session_crypto.c") != NULL;
+    return make_store(site, kept, top, pconf) ? site : NULL;
+}
+
+int session_setup_post_config(apr_pool_t *pconf, apr_pool_t *plog,
+                              apr_pool_t *ptemp, server_rec *s)
+{
+    const session_server_t *top = session_server_of(s);
+    kept_t *kept;
+    ha_ring_t ring;
+
+    the_site = NULL;
+    if (!session_check_is_used(s)) {
+        return OK;
+    }
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        /* This configuration is thrown away; a bad file ends the start on
+         * the terminal, not in a log. */
+        int is_fine = top->secret_file == NULL
+            || session_secret_read(&ring, top->secret_file, s, ptemp);
+
+        ha_ring_wipe(&ring);
+        return is_fine ? OK : HTTP_INTERNAL_SERVER_ERROR;
+    }
+    kept = find_kept();
+    if (!make_ring(kept, s, top, ptemp) || !make_memory(kept, s, top)) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    the_site = make_site(kept, top, s, pconf, ptemp);
+    if (the_site == NULL) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    say_start(the_site, top);
+    return OK;
+}
+
+void session_setup_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    apr_status_t rv;
+
+    if (the_site == NULL || the_site->shm != NULL) {
+        return;
+    }
+    rv = ha_store_mc_child_init(the_site->store, pchild);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0117)
+                     "this child cannot open the memcached store; its "
+                     "requests are answered as if no node answered");
+        the_site->is_broken = 1;
+    }
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session_state.h"
+
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+
+#include <apr_atomic.h>
+#include <apr_strings.h>
+
+#include "ha_cookie.h"
+#include "log_tags.h"
+#include "session_cookie.h"
+#include "session_hooks.h"
+#include "session_protocol.h"
+
+APLOG_USE_MODULE(session_ha);
+
+request_rec *session_first_of(request_rec *r)
+{
+    while (r->prev != NULL || r->main != NULL) {
+        r = r->prev != NULL ? r->prev : r->main;
+    }
+    return r;
+}
+
+session_root_t *session_root_of(request_rec *r, int make)
+{
+    request_rec *first = session_first_of(r);
+    session_root_t *root = ap_get_module_config(first->request_config,
+                                                &session_ha_module);
+
+    if (root == NULL && make) {
+        root = apr_pcalloc(first->pool, sizeof(*root));
+        ap_set_module_config(first->request_config, &session_ha_module, root);
+    }
+    return root;
+}
+
+session_state_t *session_state_find(request_rec *r)
+{
+    const char *name =
+        ha_conf_cookie_name(session_conf_of(r->per_dir_config));
+    session_root_t *root = session_root_of(r, 0);
+    session_state_t *state = root != NULL ? root->states : NULL;
+
+    while (state != NULL
+           && strcmp(ha_conf_cookie_name(&state->conf), name) != 0) {
+        state = state->next;
+    }
+    return state;
+}
+
+/* ---- cookies ------------------------------------------------------------ */
+
+typedef struct search_t {
+    request_rec *r;
+    const ha_ring_t *ring;
+    apr_time_t now;
+    ha_cookie_t cookie;
+    int is_found;
+} search_t;
+
+static int try_cookie(void *ctx, span_t value)
+{
+    search_t *search = ctx;
+    ha_cookie_e result = ha_cookie_verify(&search->cookie, search->ring,
+                                          value, search->now);
+
+    if (result == HA_COOKIE_OK) {
+        search->is_found = 1;
+        return 1;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, search->r, HALOG(0301)
+                  "cookie refused: %s", ha_cookie_name(result));
+    return 0;
+}
+
+/* The first authentic cookie names the session; 0 when there is none. */
+static int find_sid(ha_sid_t *sid, session_state_t *state, request_rec *r)
+{
+    session_site_t *site = session_site();
+    search_t search;
+    int seen;
+
+    memset(&search, 0, sizeof(search));
+    search.r = r;
+    search.ring = &site->ring;
+    search.now = apr_time_now();
+    seen = session_cookie_each(r->headers_in,
+                               ha_conf_cookie_name(&state->conf), try_cookie,
+                               &search);
+    if (search.is_found) {
+        ha_sid_init(sid, search.cookie.id);
+        return 1;
+    }
+    state->found = seen > 0 ? SESSION_REFUSED : SESSION_NONE;
+    if (seen > 0) {
+        apr_atomic_inc64(&site->counts->load_refused);
+    }
+    return 0;
+}
+
+/* ---- load ---------------------------------------------------------------- */
+
+/* A dead store is said once, not once a request. */
+static void say_unknown(request_rec *r)
+{
+    volatile apr_uint32_t *is_silent = &session_site()->counts->is_silent;
+
+    if (apr_atomic_xchg32(is_silent, 1) == 0) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0304)
+                      "nobody who could know this session answers; requests "
+                      "with such a session are %s until that changes",
+                      ha_conf_unknown_policy(session_conf_of(
+                          r->per_dir_config)) == HA_POLICY_FAIL
+                      ? "answered with 503, their cookies kept"
+                      : "served without it");
+        return;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, HALOG(0305)
+                  "nobody who could know this session answers");
+}
+
+static void say_known(request_rec *r)
+{
+    volatile apr_uint32_t *is_silent = &session_site()->counts->is_silent;
+
+    if (apr_atomic_read32(is_silent) && apr_atomic_xchg32(is_silent, 0)) {
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, HALOG(0306)
+                      "sessions are answered for again");
+    }
+}
+
+/* Gone for good: the browser need not send that cookie again. */
+static void start_anew(session_state_t *state, const ha_sid_t *sid,
+                       ha_load_e result, request_rec *r)
+{
+    state->found = SESSION_MISS;
+    session_protocol_forget_cookie(state, r);
+    apr_atomic_inc64(&session_site()->counts->load_miss);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, HALOG(0303)
+                  "session %s: %s; the user starts anew", sid->tag,
+                  result == HA_LOAD_ENDED ? "was logged out"
+                                          : "is lost or was idle too long");
+}
+
+static void load_stored(session_state_t *state, const ha_sid_t *sid,
+                        request_rec *r)
+{
+    session_counts_t *counts = session_site()->counts;
+    ha_load_e result = session_protocol_load(&state->session, state, sid);
+
+    switch (result) {
+    case HA_LOAD_HIT:
+        say_known(r);
+        state->found = SESSION_HIT;
+        state->before = ha_session_table(state->session, state->pool);
+        state->z->entries = apr_table_copy(state->pool, state->before);
+        apr_atomic_inc64(&counts->load_hit);
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0302)
+                      "session %s: loaded, %u of %u copies", sid->tag,
+                      ha_session_copies(state->session), state->replicas);
+        break;
+    case HA_LOAD_MISS:
+    case HA_LOAD_ENDED:
+        say_known(r);
+        start_anew(state, sid, result, r);
+        break;
+    case HA_LOAD_UNKNOWN:
+    default:
+        state->found = SESSION_UNKNOWN;
+        apr_atomic_inc64(&counts->load_unknown);
+        say_unknown(r);
+        break;
+    }
+}
+
+static session_state_t *make_state(request_rec *r)
+{
+    session_site_t *site = session_site();
+    session_root_t *root = session_root_of(r, 1);
+    apr_pool_t *p = session_first_of(r)->pool;
+    const session_dir_conf *stock =
+        ap_get_module_config(r->per_dir_config, site->session);
+    session_state_t *state = apr_pcalloc(p, sizeof(*state));
+
+    state->pool = p;
+    state->conf = *session_conf_of(r->per_dir_config);
+    state->server = r->server;
+    state->idle_sec = ha_conf_idle_sec(&state->conf);
+    if (stock != NULL && stock->maxage > 0
+        && stock->maxage < APR_INT32_MAX) {
+        state->idle_sec = (apr_uint32_t)stock->maxage;
+    }
+    state->replicas = ha_server_conf_replicas(
+        &session_server_of(r->server)->conf, site->store->count);
+    state->before = apr_table_make(p, 1);
+    state->z = apr_pcalloc(p, sizeof(*state->z));
+    state->z->pool = p;
+    state->z->entries = apr_table_make(p, 8);
+    state->z->uuid = apr_pcalloc(p, sizeof(*state->z->uuid));
+    state->next = root->states;
+    root->states = state;
+    return state;
+}
+
+session_state_t *session_state_load(request_rec *r)
+{
+    session_state_t *state = session_state_find(r);
+    ha_sid_t sid;
+
+    if (state != NULL) {
+        return state;
+    }
+    state = make_state(r);
+    if (session_site()->has_crypto && session_hooks_is_encoded(r)) {
+        state->found = SESSION_BLOCKED;
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0307)
+                      "SessionCryptoPassphrase asks for an encrypted session "
+                      "here, and mod_session_ha would store it in clear; "
+                      "request refused: take one of them out");
+    }
+    else if (find_sid(&sid, state, r)) {
+        load_stored(state, &sid, r);
+    }
+    if (state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED) {
+        /* Nobody may save it: mod_session passes over what is written. */
+        state->z->written = 1;
+    }
+    return state;
+}
+
+/* ---- what it says -------------------------------------------------------- */
+
+static int add_attribute(void *ctx, const char *name, const char *value)
+{
+    /* The name is mod_session's own. */
+    if (strcasecmp(name, "expiry") != 0) {
+        apr_table_addn(ctx, name, value);
+    }
+    return 1;
+}
+
+apr_table_t *session_state_table(const session_state_t *state, apr_pool_t *p)
+{
+    apr_table_t *table =
+        apr_table_make(p, apr_table_elts(state->z->entries)->nelts + 1);
+
+    apr_table_do(add_attribute, table, state->z->entries, NULL);
+    return table;
+}
+
+void session_state_tell(const session_state_t *state, request_rec *r)
+{
+    static const char *const words[] = {
+        "none", "refused", "hit", "miss", "unknown", "unknown"
+    };
+
+    apr_table_setn(r->subprocess_env, "SESSION_HA_LOAD",
+                   words[state->found]);
+    if (state->found == SESSION_HIT) {
+        apr_table_setn(r->subprocess_env, "SESSION_HA_COPIES",
+                       apr_psprintf(r->pool, "%u/%u",
+                                    ha_session_copies(state->session),
+                                    state->replicas));
+    }
+    if (state->save != NULL) {
+        apr_table_setn(r->subprocess_env, "SESSION_HA_SAVE", state->save);
+    }
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SESSION_STATE_H
+#define SESSION_STATE_H
+
+/**
+ * @file session_state.h
+ * The session of one client request.
+ *
+ * A client request may become several request_recs: internal redirects,
+ * sub-requests, an ErrorDocument. They share one state for each cookie name,
+ * kept at the first of them, so that a session is loaded once, a failure is
+ * paid for once, and everybody changes the same table.
+ */
+
+#include <httpd.h>
+
+#include <mod_session.h>
+
+#include "ha_session.h"
+#include "session_module.h"
+
+/** What a load came to. */
+typedef enum session_found_e {
+    SESSION_NONE = 0, /**< no cookie of our name */
+    SESSION_REFUSED,  /**< no authentic one */
+    SESSION_HIT,      /**< the session is here */
+    SESSION_MISS,     /**< it is gone: lost, idle for too long, or ended */
+    SESSION_UNKNOWN,  /**< nobody could say; nothing may be saved */
+    SESSION_BLOCKED   /**< it must not be stored in clear */
+} session_found_e;
+
+/** One session of one client request. Lives in the first request's pool. */
+typedef struct session_state_t {
+    struct session_state_t *next; /**< of another cookie name */
+    apr_pool_t *pool;             /**< of the first request */
+    ha_conf_t conf;               /**< where it was loaded */
+    const server_rec *server;     /**< virtual host that it was loaded in */
+    apr_uint32_t idle_sec;        /**< SessionMaxAge, or SessionHAIdleLimit */
+    unsigned int replicas;        /**< copies wanted */
+    session_found_e found;        /**< what the load came to */
+    session_rec *z;               /**< what mod_session and others change */
+    ha_session_t *session;        /**< NULL until a store holds it */
+    apr_table_t *before;          /**< attributes as the store has them */
+    apr_interval_time_t spent;    /**< of the time budget */
+    const char *save;             /**< SESSION_HA_SAVE; NULL until saved */
+    const char *cookie;           /**< Set-Cookie to be sent; NULL for none */
+    int is_refused;               /**< 1: answered with 503 already */
+} session_state_t;
+
+/** All that one client request has. */
+typedef struct session_root_t {
+    session_state_t *states; /**< one for each cookie name */
+    const char *header;      /**< request header that holds a session now */
+    int is_early;            /**< 1: a failed load is answered by us */
+} session_root_t;
+
+/** @return the first of the request_recs that are one client request */
+request_rec *session_first_of(request_rec *r);
+
+/** @return what the client request has; NULL when make is 0 and nothing */
+session_root_t *session_root_of(request_rec *r, int make);
+
+/** @return the state for the cookie name that holds here, or NULL */
+session_state_t *session_state_find(request_rec *r);
+
+/**
+ * The state for the cookie name that holds here, loaded when it is not.
+ *
+ * @return the state, with a session_rec; never NULL
+ */
+session_state_t *session_state_load(request_rec *r);
+
+/**
+ * Store what the request changed: once, however often it is called.
+ *
+ * @param state changed: save says what was done, cookie what to send
+ * @param r for log lines
+ */
+void session_state_save(session_state_t *state, request_rec *r);
+
+/**
+ * The attributes as they stand in mod_session's table, without the expiry
+ * that mod_session keeps among them.
+ *
+ * @param p owns the table, which points into mod_session's
+ */
+apr_table_t *session_state_table(const session_state_t *state,
+                                 apr_pool_t *p);
+
+/** Tell what the load came to by variables of this request_rec. */
+void session_state_tell(const session_state_t *state, request_rec *r);
+
+#endif
