@@ -155,12 +155,15 @@ static void load_stored(session_state_t *state, const ha_sid_t *sid,
     case HA_LOAD_HIT:
         say_known(r);
         state->found = SESSION_HIT;
+        state->copies = apr_psprintf(state->pool, "%u/%u",
+                                     ha_session_copies(state->session),
+                                     state->replicas);
         state->before = ha_session_table(state->session, state->pool);
         state->z->entries = apr_table_copy(state->pool, state->before);
         apr_atomic_inc64(&counts->load_hit);
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0302)
-                      "session %s: loaded, %u of %u copies", sid->tag,
-                      ha_session_copies(state->session), state->replicas);
+                      "session %s: loaded, %s copies", sid->tag,
+                      state->copies);
         break;
     case HA_LOAD_MISS:
     case HA_LOAD_ENDED:
@@ -259,11 +262,8 @@ void session_state_tell(const session_state_t *state, request_rec *r)
 
     apr_table_setn(r->subprocess_env, "SESSION_HA_LOAD",
                    words[state->found]);
-    if (state->found == SESSION_HIT) {
-        apr_table_setn(r->subprocess_env, "SESSION_HA_COPIES",
-                       apr_psprintf(r->pool, "%u/%u",
-                                    ha_session_copies(state->session),
-                                    state->replicas));
+    if (state->copies != NULL) {
+        apr_table_setn(r->subprocess_env, "SESSION_HA_COPIES", state->copies);
     }
     if (state->save != NULL) {
         apr_table_setn(r->subprocess_env, "SESSION_HA_SAVE", state->save);

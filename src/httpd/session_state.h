@@ -42,6 +42,7 @@ typedef struct session_state_t {
     ha_session_t *session;        /**< NULL until a store holds it */
     apr_table_t *before;          /**< attributes as the store has them */
     apr_interval_time_t spent;    /**< of the time budget */
+    const char *copies;           /**< SESSION_HA_COPIES; NULL unless found */
     const char *save;             /**< SESSION_HA_SAVE; NULL until saved */
     const char *cookie;           /**< Set-Cookie to be sent; NULL for none */
     int is_refused;               /**< 1: answered with 503 already */
