@@ -159,7 +159,8 @@ static int check_conf(const ha_conf_t *base, ap_conf_vector_t *section,
 {
     ha_conf_t merged = *base;
 
-    if (section != NULL) {
+    /* a section that names none of our directives has no record of ours */
+    if (section != NULL && session_conf_of(section) != NULL) {
         ha_conf_merge(&merged, base, session_conf_of(section));
     }
     if (!ha_conf_is_contradictory(&merged)) {
