@@ -124,7 +124,8 @@ class Web(Process):
             def up():
                 if not self.is_running():
                     err.seek(0)
-                    raise RuntimeError(f"{self.name} did not start:\n"
+                    raise RuntimeError(f"{self.name} did not start, exit "
+                                       f"{self.child.returncode}:\n"
                                        f"{err.read()}{self.log()[-3000:]}")
                 return self.log().count(UP) > before
 
