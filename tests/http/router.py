@@ -61,7 +61,7 @@ def served(answer):
 
 def allow_dead(server):
     """Stock mod_proxy's errors about members that refuse or time out."""
-    for tag in ("AH00957", "AH00959", "AH01114"):
+    for tag in ("AH00940", "AH00957", "AH00959", "AH01114"):
         server.log.allow(tag)
 
 
@@ -125,7 +125,7 @@ class Manager:
                  for k in fields}
         self._post({"w": clone.url,
                     **{names[k]: str(v) for k, v in fields.items()}})
-        row = self.members()[clone.id]
+        row, = [m for m in self.members().values() if m["name"] == clone.url]
         words = {"N": "Drn", "D": "Dis", "S": "Stop", "H": "Stby",
                  "R": "Spar", "C": "HcFl"}
         for key, value in fields.items():

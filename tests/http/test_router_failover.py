@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clones that cannot be reached, and what becomes of their requests."""
+
+import concurrent.futures
+import hashlib
+import os
+
+import pytest
+
+from process import wait_until
+from router import (OWN, BlackHole, Manager, allow_dead, allow_nobody, cookie,
+                    served, shop, shown)
+
+BODIES = [("GET", 0, False), ("POST", 1000, False), ("POST", 100_000, False),
+          ("POST", 1000, True), ("POST", 100_000, True)]
+
+
+def send(server, method, size, chunked, **kw):
+    """A request whose body nothing can guess; returns answer and hash."""
+    body = os.urandom(size) if size else None
+    answer = server.request(method, "/order", body=body, chunked=chunked, **kw)
+    return answer, hashlib.sha256(body or b"").hexdigest()
+
+
+def arrived_whole(answer, size, sha):
+    return (answer.json["body_len"], answer.json["body_sha"]) == (size, sha)
+
+
+@pytest.mark.every_mpm
+def test_a_refused_request_goes_to_the_next_clone_with_its_body(httpd, clones):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, members="retry=0"), own=OWN)
+    allow_dead(server)
+    three["A"].kill9()
+    for method, size, chunked in BODIES:
+        answer, sha = send(server, method, size, chunked,
+                           headers=cookie("A", "C"))
+        assert served(answer) == ("C", "next"), (method, size, chunked)
+        assert arrived_whole(answer, size, sha), (method, size, chunked)
+    assert three["A"].requests == [] and three["B"].requests == []
+    assert len(three["C"].requests) == len(BODIES)
+
+
+def test_a_connect_time_out_goes_to_the_next_clone_with_its_body(httpd,
+                                                                 clones):
+    three = clones("B", "C")
+    three["X"] = BlackHole()
+    server = httpd(shop(three, members={
+        "X": "connectiontimeout=300ms retry=0"}), own=OWN)
+    allow_dead(server)
+    for method, size, chunked in BODIES:
+        answer, sha = send(server, method, size, chunked,
+                           headers=cookie("X", "C"))
+        assert served(answer) == ("C", "next"), (method, size, chunked)
+        assert arrived_whole(answer, size, sha), (method, size, chunked)
+    assert "timeout" in server.log.expect("AH00957")
+    assert all(int(line["usec"]) >= 250_000 for line in server.access)
+    three["X"].close()
+
+
+def test_a_dead_member_is_asked_once_a_request_although_retry_is_0(httpd,
+                                                                   clones):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, members="retry=0"), own=OWN)
+    allow_dead(server)
+    three["A"].kill9()
+    three["B"].kill9()
+    for n in range(5):
+        assert served(server.get("/", headers=cookie("A", "B"))) == (
+            "C", "failover")
+    refused = [l for l in server.log.lines("error") if "AH00957" in l]
+    assert len(refused) == 10
+
+
+def test_retry_0_serves_new_visitors_too(httpd, clones):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, options="lbmethod=bybusyness",
+                        members="retry=0"), own=OWN)
+    allow_dead(server)
+    three["A"].kill9()
+    three["B"].kill9()
+    assert [served(server.get("/"))[0] for _ in range(12)] == ["C"] * 12
+
+
+def test_retry_0_serves_all_although_others_retry_at_the_same_time(httpd,
+                                                                   clones):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, members="retry=0"), own=OWN)
+    allow_dead(server)
+    three["A"].kill9()
+
+    def visit(n):
+        with server.client() as c:
+            return [c.get("/", headers=cookie("A", session=f"u{n}")).status
+                    for _ in range(40)]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        got = [status for one in pool.map(visit, range(16)) for status in one]
+    assert got == [200] * 640
+
+
+@pytest.mark.parametrize("profile, sep", [
+    ("websphere", ":"), ("tomcat", "."), ("wildfly", "."), ("weblogic", "!")])
+def test_a_dead_clone_s_session_does_not_bounce(httpd, clones, profile, sep):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, f"ProxyCloneRouting On\n"
+                        f"ProxyCloneProfile {profile}"), own=OWN)
+    allow_dead(server)
+    three["A"].kill9()
+    homes = set()
+    for n in range(12):
+        sent = cookie("A", session=f"user{n}", sep=sep)
+        got = {served(server.get("/", headers=sent)) for _ in range(4)}
+        assert len(got) == 1, got
+        homes |= got
+    assert homes == {("B", "failover"), ("C", "failover")}
+
+
+def test_two_routers_choose_the_same_stand_in(httpd, clones):
+    four = clones("A", "B", "C", "D")
+    turned = dict(reversed(list(four.items())))
+    routers = [httpd(shop(c), own=OWN) for c in (four, turned)]
+    four["A"].kill9()
+    for server in routers:
+        allow_dead(server)
+    for n in range(30):
+        sent = cookie("A", session=f"user{n}")
+        first, second = [served(r.get("/", headers=sent)) for r in routers]
+        assert first == second
+    assert {line["route"] for line in routers[0].access} == {"B", "C", "D"}
+
+
+def test_a_session_goes_home_when_its_clone_returns(httpd, clones, jar):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, members="retry=1"), own=OWN)
+    allow_dead(server)
+    home = server.get("/", jar=jar).json["clone"]
+    three[home].kill9()
+    away = server.get("/", jar=jar)
+    assert shown(away)["reason"] == "failover"
+    assert shown(away)["changed"] == "1"
+    assert jar["JSESSIONID"].endswith(f":{home}:{away.json['clone']}")
+    assert served(server.get("/", jar=jar)) == (away.json["clone"], "next")
+    three[home].start()
+    wait_until(lambda: server.get("/", jar=jar).json["clone"] == home, 10,
+               f"return to {home}")
+    back = shown(server.get("/", jar=jar))
+    assert (back["reason"], back["changed"]) == ("first", None)
+
+
+def test_a_clone_in_error_is_not_asked_before_its_retry_time(httpd, clones):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, members="retry=60"), own=OWN)
+    allow_dead(server)
+    three["A"].kill9()
+    for _ in range(3):
+        assert served(server.get("/", headers=cookie("A", "C"))) == (
+            "C", "next")
+    assert len([l for l in server.log.lines("error") if "AH00957" in l]) == 1
+    three["A"].start()
+    assert served(server.get("/", headers=cookie("A", "C"))) == ("C", "next")
+    assert "Err" in Manager(server).members()["A"]["status"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_when_all_are_dead_the_client_is_told(httpd, clones, method):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three), own=OWN)
+    allow_nobody(server)
+    for clone in three.values():
+        clone.kill9()
+    with server.client() as c:
+        for _ in range(3):
+            answer = c.request(method, "/", headers=cookie("A", "B"))
+            assert answer.status == 503
+    three["B"].start()
+    assert served(server.get("/", headers=cookie("A", "B")))[0] == "B"
+
+
+def test_an_answer_of_503_goes_to_the_client_and_marks_nobody(httpd, clones):
+    three = clones("A", "B")
+    server = httpd(shop(three, before="ProxyErrorOverride On 503\n"
+                        "ErrorDocument 503 sorry\n"), own=OWN)
+    three["A"].behave("status 503")
+    answer = server.get("/", headers=cookie("A"))
+    assert (answer.status, answer.body) == (503, b"sorry")
+    assert "Err" not in Manager(server).members()["A"]["status"]
+    assert three["B"].requests == []
+
+
+def test_counters_tell_the_truth_and_busy_returns_to_0(httpd, clones):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three), own=OWN)
+    allow_dead(server)
+    page = Manager(server)
+    for _ in range(5):
+        server.get("/", headers=cookie("A"))
+    for _ in range(3):
+        server.get("/", headers=cookie("X", "B"))
+    got = {k: v["elected"] for k, v in page.members().items()}
+    assert got == {"A": 5, "B": 3, "C": 0}
+    three["C"].behave("hang")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(server.get, "/", headers=cookie("C"))
+                   for _ in range(4)]
+        wait_until(lambda: page.members()["C"]["busy"] == 4, 5, "busy 4")
+        three["C"].behave("normal")
+        assert [served(f.result())[0] for f in waiting] == ["C"] * 4
+    three["A"].kill9()
+    server.get("/", headers=cookie("A", "B"))
+    wait_until(lambda: all(m["busy"] == 0 for m in page.members().values()),
+               5, "busy 0")
+    got = {k: v["elected"] for k, v in page.members().items()}
+    assert got == {"A": 6, "B": 4, "C": 4}
+
+
+def test_sessions_count_for_the_method_under_the_router(httpd, clones):
+    two = clones("A", "B")
+    server = httpd(shop(two), own=OWN)
+    for _ in range(3):
+        server.get("/", headers=cookie("A"))
+    assert [served(server.get("/"))[0] for _ in range(3)] == ["B"] * 3
+
+
+def test_an_internal_redirect_is_routed_anew(httpd, clones):
+    two = clones("A", "B")
+    other = shop({"B": two["B"]}, name="other").replace(
+        "ProxyPass / ", "ProxyPass /other/ ")
+    server = httpd(other + "ErrorDocument 404 /other/sorry\n"
+                   "ProxyErrorOverride On 404\n"
+                   + shop({"A": two["A"]}), own=OWN)
+    two["A"].behave("status 404")
+    answer = server.get("/missing", headers=cookie("A"))
+    assert (answer.status, answer.json["clone"]) == (404, "B")
+    assert shown(answer)["name"] == "balancer://other"
+    assert shown(answer)["reason"] == "unknown"
+    assert [r["path"] for r in two["A"].requests] == ["/missing"]
+    assert [r["path"] for r in two["B"].requests] == ["/sorry"]
