@@ -360,8 +360,23 @@ static void note_proofs(crew_t *crew, const ha_image_t *needed)
     }
 }
 
-/* Plan what is left to do. The end of a session is for every copy there is,
- * the rest for targets. Whole is what all peers hold together. */
+/* Whether a peer is to be brought to whole, which merged encodes to. */
+static int is_work(const peer_t *peer, const ha_image_t *merged, span_t whole)
+{
+    if (peer->image != NULL && span_is_equal(peer->held, whole)) {
+        return 0;
+    }
+    if (merged->ended && peer->image != NULL) {
+        /* The end is for every copy there is. Nor does it do to have it at
+         * the tail of a log: that is as long-lived as the log was, which an
+         * append does not change, and keeps what the user had in it. */
+        return 1;
+    }
+    return peer->is_target
+           && (!peer->is_proved || (peer->image != NULL && is_long(peer)));
+}
+
+/* Plan what is left to do. Whole is what all peers hold together. */
 static void plan_repairs(crew_t *crew, const ha_image_t *merged)
 {
     span_t whole = span_of(NULL, 0);
@@ -369,15 +384,11 @@ static void plan_repairs(crew_t *crew, const ha_image_t *merged)
 
     for (i = 0; i < crew->count; i++) {
         peer_t *peer = &crew->peers[i];
-        int is_alive = peer->image != NULL && !peer->image->ended;
 
-        if (merged->ended ? is_alive || (peer->is_target && !peer->is_proved)
-                          : peer->is_target
-                                && (!peer->is_proved
-                                    || (is_alive && is_long(peer)))) {
-            if (whole.len == 0) {
-                whole = ha_delta_encode_image(crew->sid, merged, crew->pool);
-            }
+        if (whole.len == 0 && is_work(peer, merged, whole)) {
+            whole = ha_delta_encode_image(crew->sid, merged, crew->pool);
+        }
+        if (whole.len > 0 && is_work(peer, merged, whole)) {
             plan_repair(peer, whole);
         }
     }
