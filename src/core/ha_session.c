@@ -619,13 +619,29 @@ void ha_session_end(ha_session_t *session, ha_saved_t *saved,
     session->copies = saved->copies;
 }
 
+/* Somebody lacks what was touched: before it is planted there anew, find out
+ * from those who have it whether it ended meanwhile. */
+static void read_touched(crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        if (crew->peers[i].is_asked && crew->peers[i].answer == HA_HIT) {
+            plan(&crew->peers[i], HA_GET, span_of(NULL, 0));
+        }
+    }
+    if (run_round(crew) == 0) {
+        consult_others(crew);
+    }
+}
+
 void ha_session_touch(ha_session_t *session, ha_saved_t *saved,
                       const ha_session_env_t *env)
 {
     crew_t *crew = gather(env, &session->sid, session->silent,
                           session->pool);
+    ha_image_t *merged;
     unsigned int i;
-    int ended;
 
     for (i = 0; i < crew->count; i++) {
         if (crew->peers[i].is_target) {
@@ -638,10 +654,13 @@ void ha_session_touch(ha_session_t *session, ha_saved_t *saved,
 
         peer->is_proved = peer->is_asked && peer->answer == HA_HIT;
     }
-    if (count_answers(crew, HA_HIT) == 0) {
-        consult_others(crew);
+    if (count_answers(crew, HA_HIT) < crew->wanted) {
+        read_touched(crew);
     }
-    ended = settle(crew, session->image, 1)->ended;
+    merged = settle(crew, session->image, 1);
     report(crew, saved);
-    saved->refused = ended;
+    if (merged->ended) {
+        ha_image_end(session->image);
+        saved->refused = 1;
+    }
 }
