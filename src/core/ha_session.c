@@ -461,6 +461,23 @@ ha_session_t *ha_session_make(const ha_sid_t *sid, apr_pool_t *p)
     return make_session(sid, ha_image_make(p), p);
 }
 
+/* Whether an owner lacks what others hold because it was away or forgot. Then
+ * it may lack the end, too, and only the stand-ins of the time know that. */
+static int is_owner_behind(const crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->wanted; i++) {
+        const peer_t *peer = &crew->peers[i];
+
+        if (peer->is_asked && peer->answer == HA_MISS
+            && !is_witness(crew, peer)) {
+            return is_held(crew);
+        }
+    }
+    return 0;
+}
+
 /*
  * Ask until R nodes have answered, the first ones in the order that do, and
  * everybody while nobody's word is good enough. R answers meet every write
@@ -479,7 +496,7 @@ static void ask_owners(crew_t *crew)
             }
         }
     } while (run_round(crew) > 0);
-    if (!has_witness(crew)) {
+    if (!has_witness(crew) || is_owner_behind(crew)) {
         consult_others(crew);
     }
 }
