@@ -327,11 +327,13 @@ static void replace_silent(crew_t *crew)
     }
 }
 
-/* Whether the log of a peer is worth folding into a snapshot. */
+/* Whether the log of a peer is worth folding into a snapshot. Records of
+ * newer code stay behind the snapshot and do not count. */
 static int is_long(const peer_t *peer)
 {
     return peer->fold.result == HA_FOLD_OK
-           && (peer->fold.records > HA_FOLD_RECORDS
+           && (peer->fold.records - apr_hash_count(peer->image->records)
+                   > HA_FOLD_RECORDS
                || peer->fold.good - peer->fold.head > HA_FOLD_BYTES);
 }
 
