@@ -64,7 +64,7 @@ static apr_time_t clock_after(apr_uint32_t sec)
     return clock_now() + apr_time_from_sec((apr_time_t)sec);
 }
 
-/* ---- the memory ----------------------------------------------------------- */
+/* ---- the memory ---------------------------------------------------------- */
 
 apr_status_t ha_shm_create(ha_shm_t **shm, apr_size_t size, apr_pool_t *p)
 {
@@ -148,7 +148,7 @@ void ha_shm_usage(ha_shm_usage_t *usage, ha_shm_t *shm)
     }
 }
 
-/* ---- the store ------------------------------------------------------------ */
+/* ---- the store ----------------------------------------------------------- */
 
 /** Say at most once a minute, on all of this host, that items are dropped. */
 static void tell_full(const shm_store_t *store, int waited_msec)
