@@ -111,6 +111,10 @@ static crew_t *gather(const ha_session_env_t *env, const ha_sid_t *sid,
 
 static void plan(peer_t *peer, ha_verb_e verb, span_t data)
 {
+    if (data.len > HA_VALUE_MAX) {
+        /* Nobody could read it back, and what is there is worth more. */
+        return;
+    }
     peer->verb = verb;
     peer->data = data;
     peer->is_planned = 1;
