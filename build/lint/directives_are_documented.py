@@ -24,15 +24,25 @@ CONTEXTS = {"server config", "virtual host", "directory", ".htaccess"}
 def known_to_httpd(lint):
     """{name: (module, is allowed in a directory)} as `httpd -L` prints it."""
     config = lint.settings("config.mk")
-    load = []
+    stock = f"LoadModule {{0}}_module {config['LIBEXECDIR']}/mod_{{0}}.so\n"
+    built_in = subprocess.run([config["HTTPD"], "-l"], capture_output=True,
+                              text=True).stdout
+    needed = ["authz_core"]
+    if not re.search(r"event\.c|worker\.c|prefork\.c", built_in):
+        needed.append("mpm_event")
+    lines = "ServerName localhost\nErrorLog error_log\n"
     for name, (so, before) in MODULES.items():
-        for stock in before:
-            path = f"{config['LIBEXECDIR']}/mod_{stock}.so"
-            load += ["-C", f"LoadModule {stock}_module {path}"]
-        path = os.path.join(lint.out, "modules", so + ".so")
-        load += ["-C", f"LoadModule {name}_module {path}"]
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
-        out = subprocess.run([config["HTTPD"], "-f", conf.name, *load, "-L"],
+        needed += before
+    for name in needed:
+        if f"mod_{name}.c" not in built_in:
+            lines += stock.format(name)
+    for name, (so, before) in MODULES.items():
+        lines += f"LoadModule {name}_module {lint.out}/modules/{so}.so\n"
+    with tempfile.TemporaryDirectory() as folder:
+        conf = os.path.join(folder, "httpd.conf")
+        with open(conf, "w", encoding="utf-8") as file:
+            file.write(f'ServerRoot "{folder}"\n{lines}')
+        out = subprocess.run([config["HTTPD"], "-f", conf, "-L"],
                              capture_output=True, text=True)
     if out.returncode != 0:
         lint.fault("httpd -L", out.stderr.strip())

@@ -45,11 +45,12 @@ def main():
     config = lint.settings("config.mk")
     for name, (symbol, beside) in sorted(MODULES.items()):
         path = os.path.join(lint.out, "modules", name)
-        # The build asks for the one it just linked, before it gets its name.
+        # The build asks for the one it just linked, before it is in place.
         linked = os.environ.get("LINKED")
-        if linked and linked != name:
-            continue
-        path += ".new" if linked else ""
+        if linked:
+            if os.path.basename(linked) != name:
+                continue
+            path = linked
         if not os.path.exists(path):
             lint.fault(name, "is not built")
             continue
