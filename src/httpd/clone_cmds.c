@@ -72,15 +72,21 @@ static const char *find_scope(clone_conf_t **conf, cmd_parms *cmd)
     return NULL;
 }
 
-static const char *set_routing(cmd_parms *cmd, void *unused, int on)
+/* Not httpd's own flag: that one takes "On nonsense" for On. */
+static const char *set_routing(cmd_parms *cmd, void *unused, const char *arg)
 {
     clone_conf_t *conf;
     const char *error = find_scope(&conf, cmd);
 
-    if (error == NULL) {
-        conf->routing = on;
+    if (error != NULL) {
+        return error;
     }
-    return error;
+    if (apr_cstr_casecmp(arg, "on") != 0 && apr_cstr_casecmp(arg, "off") != 0) {
+        return apr_psprintf(cmd->pool, "%s must be On or Off, not '%s'",
+                            cmd->cmd->name, arg);
+    }
+    conf->routing = apr_cstr_casecmp(arg, "on") == 0;
+    return NULL;
 }
 
 static const char *set_profile(cmd_parms *cmd, void *unused, const char *arg)
@@ -110,9 +116,9 @@ static const char *set_profile(cmd_parms *cmd, void *unused, const char *arg)
 #define ANYWHERE (RSRC_CONF | ACCESS_CONF)
 
 const command_rec clone_cmds[] = {
-    AP_INIT_FLAG("ProxyCloneRouting", set_routing, NULL, ANYWHERE,
-                 "On to follow the clone ids of a session, Off to leave the "
-                 "balancer as it is (default Off)"),
+    AP_INIT_TAKE1("ProxyCloneRouting", set_routing, NULL, ANYWHERE,
+                  "On to follow the clone ids of a session, Off to leave the "
+                  "balancer as it is (default Off)"),
     AP_INIT_TAKE1("ProxyCloneProfile", set_profile, NULL, ANYWHERE,
                   "how the application servers write clone ids: websphere, "
                   "websphere-plus, tomcat, jetty, wildfly, wildfly-ranked or "

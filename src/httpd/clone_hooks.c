@@ -4,8 +4,8 @@
 #include <apr_cstr.h>
 #include <http_log.h>
 
-#include "clone_method.h"
 #include "clone_request.h"
+#include "clone_server.h"
 #include "log_tags.h"
 
 APLOG_USE_MODULE(proxy_balancer_clone);
@@ -24,7 +24,7 @@ static void begin(proxy_balancer **balancer, request_rec *r,
      * balancer-manager's page in another child. mod_proxy_balancer would
      * sync too, but the copy. */
     (void)ap_proxy_sync_balancer(real, r->server, conf);
-    if (real->lbmethod == &clone_method) {
+    if (clone_server_is_routed(r->server, real)) {
         *balancer = clone_request_make(r, real, url)->shown;
     }
     (void)PROXY_THREAD_UNLOCK(real);

@@ -6,7 +6,8 @@
  * mentions the balancer in a ProxyPass; or it has none, and shares that of
  * the main server, where the routing may be switched otherwise. So every
  * server's every balancer is looked at, and gets a record of its own before
- * our name is written in it.
+ * our name is written in it. A virtual host without a directive of mod_proxy
+ * shares even the balancers; there each server remembers what it asked for.
  */
 #include "clone_server.h"
 
@@ -23,6 +24,7 @@ APLOG_USE_MODULE(proxy_balancer_clone);
 
 /* One balancer of one server. */
 typedef struct place_t {
+    server_rec *main_s;
     server_rec *s;
     proxy_balancer *balancer;
     clone_conf_t conf;
@@ -32,6 +34,8 @@ typedef int (*visit_f)(place_t *place, apr_pool_t *pconf);
 
 static int visit_all(server_rec *s, apr_pool_t *pconf, visit_f visit)
 {
+    server_rec *main_s = s;
+
     for (; s != NULL; s = s->next) {
         proxy_server_conf *proxy = ap_get_module_config(s->module_config,
                                                         &proxy_module);
@@ -41,6 +45,7 @@ static int visit_all(server_rec *s, apr_pool_t *pconf, visit_f visit)
             place_t place;
             int rc;
 
+            place.main_s = main_s;
             place.s = s;
             place.balancer = (proxy_balancer *)proxy->balancers->elts + i;
             clone_server_settings(&place.conf, s, place.balancer->s->name);
@@ -107,6 +112,49 @@ int clone_server_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     return visit_all(s, ptemp, check_one);
 }
 
+static clone_known_t *known_of(server_rec *s, const char *name)
+{
+    const clone_server_t *server = ap_get_module_config(
+        s->module_config, &proxy_balancer_clone_module);
+
+    return apr_hash_get(server->known, name, APR_HASH_KEY_STRING);
+}
+
+static int is_default(const proxy_balancer *balancer)
+{
+    return balancer->lbmethod == NULL
+           || strcmp(balancer->lbmethod->name, DEFAULT_BASE) == 0;
+}
+
+/*
+ * mod_proxy gives a virtual host that mentions the main server's balancer all
+ * its settings but the method, which is the default again. Nobody can tell
+ * that from a chosen default; losing the routing without a word is worse than
+ * having to say ProxyCloneRouting Off.
+ */
+static const proxy_balancer *find_model(const place_t *place)
+{
+    proxy_server_conf *mine = ap_get_module_config(place->s->module_config,
+                                                   &proxy_module);
+    proxy_server_conf *proxy = ap_get_module_config(
+        place->main_s->module_config, &proxy_module);
+    int i;
+
+    if (place->s == place->main_s || !is_default(place->balancer)
+        || !(mine->inherit || mine->ppinherit)) {
+        return NULL;
+    }
+    for (i = 0; i < proxy->balancers->nelts; i++) {
+        const proxy_balancer *model =
+            (const proxy_balancer *)proxy->balancers->elts + i;
+
+        if (strcmp(model->s->name, place->balancer->s->name) == 0) {
+            return model;
+        }
+    }
+    return NULL;
+}
+
 /* The method that the administrator chose, or mod_proxy's own default. */
 static proxy_balancer_method *base_of(const proxy_balancer *balancer)
 {
@@ -116,17 +164,66 @@ static proxy_balancer_method *base_of(const proxy_balancer *balancer)
     return ap_lookup_provider(PROXY_LBMETHOD, DEFAULT_BASE, "0");
 }
 
+/* Whether lbmethod=clone holds, said here or in the main server. */
+static int is_chosen(const place_t *place)
+{
+    const proxy_balancer *model = find_model(place);
+
+    return is_ours(place->balancer)
+           || (model != NULL && place->conf.routing != 0
+               && known_of(place->main_s, model->s->name)->is_chosen);
+}
+
+static clone_known_t *add_known(const place_t *place, apr_pool_t *pconf)
+{
+    const clone_server_t *server = ap_get_module_config(
+        place->s->module_config, &proxy_balancer_clone_module);
+    clone_known_t *known = apr_pcalloc(pconf, sizeof(*known));
+
+    apr_hash_set(server->known, apr_pstrdup(pconf, place->balancer->s->name),
+                 APR_HASH_KEY_STRING, known);
+    return known;
+}
+
+/* Whether mod_proxy has one record for this server and the main server. */
+static int is_shared(const place_t *place)
+{
+    return place->s != place->main_s
+           && ap_get_module_config(place->s->module_config, &proxy_module)
+              == ap_get_module_config(place->main_s->module_config,
+                                      &proxy_module);
+}
+
+static void put_over(proxy_balancer *balancer, apr_pool_t *pconf)
+{
+    balancer->s = apr_pmemdup(pconf, balancer->s, sizeof(*balancer->s));
+    balancer->lbmethod = &clone_method;
+    balancer->lbmethod_set = 1;
+    apr_cpystrn(balancer->s->lbpname, CLONE_METHOD_NAME,
+                sizeof(balancer->s->lbpname));
+}
+
 static int install_one(place_t *place, apr_pool_t *pconf)
 {
     proxy_balancer *balancer = place->balancer;
-    clone_server_t *server = ap_get_module_config(
-        place->s->module_config, &proxy_balancer_clone_module);
-    proxy_balancer_method *base = base_of(balancer);
-    int is_wanted = is_ours(balancer)
-                    || (clone_conf_routing(&place->conf)
-                        && is_sticky(balancer));
+    clone_known_t *known = add_known(place, pconf);
+    int is_asked = clone_conf_routing(&place->conf) && is_sticky(balancer);
 
-    if (base == NULL && is_wanted) {
+    if (is_shared(place)) {
+        const clone_known_t *owner = known_of(place->main_s,
+                                              balancer->s->name);
+
+        known->base = owner->base;
+        known->is_chosen = owner->is_chosen;
+        known->is_wanted = is_asked
+                           || (owner->is_wanted && place->conf.routing != 0);
+    }
+    else {
+        known->base = base_of(balancer);
+        known->is_chosen = is_chosen(place);
+        known->is_wanted = is_asked || known->is_chosen;
+    }
+    if (known->is_wanted && known->base == NULL) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, place->s, CRLOG(0103)
                      "%s: %s: there is no lbmethod " DEFAULT_BASE " for "
                      "requests without a session; load "
@@ -134,17 +231,18 @@ static int install_one(place_t *place, apr_pool_t *pconf)
                      balancer->s->name);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    if (base != NULL) {
-        apr_hash_set(server->bases, apr_pstrdup(pconf, balancer->s->name),
-                     APR_HASH_KEY_STRING, base);
+    if (known->is_wanted) {
+        put_over(balancer, pconf);
     }
-    if (is_wanted) {
-        balancer->s = apr_pmemdup(pconf, balancer->s, sizeof(*balancer->s));
-        balancer->lbmethod = &clone_method;
-        balancer->lbmethod_set = 1;
-        apr_cpystrn(balancer->s->lbpname, CLONE_METHOD_NAME,
-                    sizeof(balancer->s->lbpname));
-    }
+    return OK;
+}
+
+/* After all servers: whose balancer became ours for another server's sake? */
+static int find_bystander(place_t *place, apr_pool_t *pconf)
+{
+    clone_known_t *known = known_of(place->s, place->balancer->s->name);
+
+    known->is_bystander = is_ours(place->balancer) && !known->is_wanted;
     return OK;
 }
 
@@ -152,28 +250,36 @@ int clone_server_install(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s)
 {
     server_rec *at;
+    int rc;
 
     for (at = s; at != NULL; at = at->next) {
-        clone_server_t *server = ap_get_module_config(
-            at->module_config, &proxy_balancer_clone_module);
+        /* A host without a directive of ours has the main server's record. */
+        clone_server_t *server = apr_pmemdup(
+            pconf, ap_get_module_config(at->module_config,
+                                        &proxy_balancer_clone_module),
+            sizeof(*server));
 
-        server->bases = apr_hash_make(pconf);
+        server->known = apr_hash_make(pconf);
+        ap_set_module_config(at->module_config, &proxy_balancer_clone_module,
+                             server);
     }
-    return visit_all(s, pconf, install_one);
+    rc = visit_all(s, pconf, install_one);
+    return rc == OK ? visit_all(s, pconf, find_bystander) : rc;
 }
 
 static int report_one(place_t *place, apr_pool_t *p)
 {
     const proxy_balancer *balancer = place->balancer;
+    const clone_known_t *known = known_of(place->s, balancer->s->name);
 
-    if (is_ours(balancer)) {
+    if (is_ours(balancer) && !known->is_bystander) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, place->s, CRLOG(0104)
                      "%s: %s is routed by clone, profile %s, over lbmethod %s",
                      where(place, p), balancer->s->name,
                      clone_profile_name(clone_conf_profile(&place->conf)),
-                     clone_server_base(place->s, balancer->s->name)->name);
+                     known->base->name);
     }
-    else if (clone_conf_routing(&place->conf) && is_sticky(balancer)) {
+    else if (!is_ours(balancer) && known->is_wanted) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, place->s, CRLOG(0105)
                      "%s: %s: ProxyCloneRouting is On, but the state that "
                      "BalancerPersist kept says lbmethod %s, which is used; "
@@ -196,14 +302,19 @@ int clone_server_report(apr_pool_t *pconf, apr_pool_t *plog,
 
 proxy_balancer_method *clone_server_base(server_rec *s, const char *name)
 {
-    const clone_server_t *server = ap_get_module_config(
-        s->module_config, &proxy_balancer_clone_module);
-    proxy_balancer_method *base = apr_hash_get(server->bases, name,
-                                               APR_HASH_KEY_STRING);
+    const clone_known_t *known = known_of(s, name);
 
     /* A balancer that balancer-manager added while the server runs. */
-    return base != NULL ? base
-                        : ap_lookup_provider(PROXY_LBMETHOD, DEFAULT_BASE, "0");
+    return known != NULL && known->base != NULL
+               ? known->base
+               : ap_lookup_provider(PROXY_LBMETHOD, DEFAULT_BASE, "0");
+}
+
+int clone_server_is_routed(server_rec *s, const proxy_balancer *balancer)
+{
+    const clone_known_t *known = known_of(s, balancer->s->name);
+
+    return is_ours(balancer) && (known == NULL || !known->is_bystander);
 }
 
 void clone_server_settings(clone_conf_t *effective, server_rec *s,

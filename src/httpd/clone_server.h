@@ -20,9 +20,17 @@
 /** The module's record of one server. Constant once the server runs. */
 typedef struct clone_server_t {
     clone_server_conf_t *conf; /**< what the directives said */
-    apr_hash_t *bases;         /**< balancer's name to the lbmethod that
-                                    decides where no session does */
+    apr_hash_t *known;         /**< balancer's name to clone_known_t */
 } clone_server_t;
+
+/** What start-up found out about one balancer of one server. */
+typedef struct clone_known_t {
+    proxy_balancer_method *base; /**< decides where no session does */
+    int is_chosen;    /**< lbmethod=clone was configured */
+    int is_wanted;    /**< this server's settings ask for routing */
+    int is_bystander; /**< the balancer is another server's too, which asks
+                           for routing; this one does not */
+} clone_known_t;
 
 /**
  * check_config: what two directives contradict. Says so and refuses the
@@ -50,6 +58,15 @@ int clone_server_report(apr_pool_t *pconf, apr_pool_t *plog,
  * @return never our own, never NULL while the server runs
  */
 proxy_balancer_method *clone_server_base(server_rec *s, const char *name);
+
+/**
+ * Whether a server's requests to a balancer are routed by us.
+ *
+ * @param s the request's server
+ * @param balancer in step with shared memory
+ * @return 1 when they are
+ */
+int clone_server_is_routed(server_rec *s, const proxy_balancer *balancer);
 
 /**
  * What holds for one balancer of a server.
