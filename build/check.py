@@ -113,7 +113,7 @@ def stage_unit(args, only="", wrap=(), env=None, name="unit", timeout=300):
     return stage.end()
 
 
-# ---- fuzz seeds ---------------------------------------------------------------
+# ---- fuzz seeds -------------------------------------------------------------
 
 def stage_fuzz(args, env=None, name="fuzz seeds"):
     stage = Stage(name, args.out)
@@ -137,7 +137,7 @@ def stage_fuzz(args, env=None, name="fuzz seeds"):
     return stage.end()
 
 
-# ---- lint -----------------------------------------------------------------------
+# ---- lint -------------------------------------------------------------------
 
 def stage_lint(args):
     stage = Stage("lint", args.out)
@@ -162,7 +162,7 @@ def stage_lint(args):
     return stage.end()
 
 
-# ---- HTTP -------------------------------------------------------------------------
+# ---- HTTP -------------------------------------------------------------------
 
 def junit_counts(path):
     """(passed, failed, tests by time); what was skipped has failed."""
@@ -211,7 +211,7 @@ def stage_http(args, name="HTTP", options=(), env=None, timeout=480):
     return stage.end()
 
 
-# ---- the demonstration -----------------------------------------------------------
+# ---- the demonstration ------------------------------------------------------
 
 def stage_demo(args):
     stage = Stage("demo PLAY=1", args.out)
@@ -227,7 +227,7 @@ def stage_demo(args):
     return stage.end()
 
 
-# ---- sanitizers, compilers, MPMs -----------------------------------------------
+# ---- sanitizers, compilers, MPMs --------------------------------------------
 
 def with_out(args, out):
     return argparse.Namespace(out=os.path.join(TOP, out))
@@ -339,7 +339,7 @@ def stage_static(args):
     return stage.end()
 
 
-# ---- all ------------------------------------------------------------------------
+# ---- all --------------------------------------------------------------------
 
 def add_up(*pairs):
     return sum(p for p, _ in pairs), sum(f for _, f in pairs)

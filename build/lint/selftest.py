@@ -81,6 +81,8 @@ FAULTS = [
      (None, 'x(HALOG(0998) "a");\n'), "HA0998 has no line in"),
     ("tags_are_unique", "src/httpd/planted.c",
      (None, 'x(HALOG(0998) "a");\n'), "HA0998 is not in README.md"),
+    ("tags_are_unique", "src/httpd/log_tags.h",
+     (r" 0101 crit ", " 0101 info "), "log_tags.h says info"),
     ("tags_are_unique", "README.md", (None, "HA0999 means nothing\n"),
      "HA0999 is never logged"),
     ("functions_fit", CORE,
