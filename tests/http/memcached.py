@@ -10,14 +10,22 @@ import urllib.parse
 from process import Process, free_port, is_open, servers_account, wait_until
 
 
+# The thread that moves items between the LRU lists hides each from a dump for
+# up to 15 ms (memcached 1.6.18, 8 of 1600 dumps; none without it): keys()
+# would miss what is there.
+LISTABLE = ("-o", "no_lru_maintainer")
+
+
 class Memcached(Process):
     """start() after kill9() gives an empty node on the same port."""
 
-    def __init__(self, name, unix=None, megabytes=64):
+    def __init__(self, name, unix=None, megabytes=64,
+                 options=LISTABLE):
         super().__init__()
         self.name = name
         self.unix = unix
         self.megabytes = megabytes
+        self.options = list(options)
         self.port = None if unix else free_port()
 
     @property
@@ -28,6 +36,7 @@ class Memcached(Process):
     def start(self):
         binary = shutil.which("memcached") or "/usr/bin/memcached"
         argv = [binary, "-U", "0", "-t", "2", "-m", str(self.megabytes)]
+        argv += self.options
         if self.unix:
             if os.path.exists(self.unix):
                 os.unlink(self.unix)
