@@ -93,6 +93,10 @@ disable() {
             echo "  $enabled/$1.$suffix"
         fi
     done
+    # What a2enmod remembers of it.
+    for did in enabled disabled; do
+        take "$DESTDIR/var/lib/apache2/module/${did}_by_admin/$1"
+    done
 }
 
 take() {
