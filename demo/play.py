@@ -7,6 +7,7 @@ that owns a copy of it, the web server in use.
 
 import html.parser
 import http.client
+import re
 import time
 
 from site_servers import leftovers
@@ -81,10 +82,18 @@ class Visitor:
         self.slowest = 0.0
         self.expected = {}
         self.user = ""
+        self.cookies = set()
 
     def _send(self, method, path, **kw):
         with Client(self.web.port, timeout=20) as c:
-            return c.request(method, path, jar=self.jar, **kw)
+            answer = c.request(method, path, jar=self.jar, **kw)
+        self.cookies.update(self.jar.values())
+        return answer
+
+    def secrets(self):
+        """The parts of all cookies so far that would open the session."""
+        parts = {p for value in self.cookies for p in re.split("[.:]", value)}
+        return {p for p in parts if len(p) >= 16}
 
     def request(self, method, path, **kw):
         """One request; a failed one counts as lost."""
@@ -288,15 +297,22 @@ def closing(site, visitor, verdict):
                   "a late write does not bring it back to life")
 
 
-def logs(site, verdict):
-    """No child may have crashed, nothing may be worse than a warning but
-    what the kills explain."""
-    bad = [line for web in site.webs for line in web.log().splitlines()
-           if "exit signal" in line or ":crit]" in line or
-           ":alert]" in line or ":emerg]" in line]
+def logs(site, visitor, verdict):
+    """No child crashed, no session was lost, nothing secret was logged."""
+    lines = [line for web in site.webs for line in web.log().splitlines()]
+    grave = (":crit]", ":alert]", ":emerg]", "exit signal",
+             "session_ha:error]")
+    bad = [line for line in lines if any(mark in line for mark in grave)]
     for line in bad:
         verdict.saw(line)
-    verdict.check(not bad, "no web server crashed or gave up")
+    verdict.check(lines and not bad, "the web servers report no loss and no "
+                                     "crash")
+    lines += [line for web in site.webs for line in web.requests_log()]
+    secrets = visitor.secrets()
+    verdict.check(secrets and not [line for line in lines
+                                   for secret in secrets if secret in line],
+                  f"none of the {len(secrets)} ids of the visit is in a log "
+                  f"line")
 
 
 def play(site):
@@ -311,7 +327,7 @@ def play(site):
             node_dies(site, visitor, verdict, node)
         web_dies(site, visitor, verdict)
         closing(site, visitor, verdict)
-        logs(site, verdict)
+        logs(site, visitor, verdict)
         verdict.saw(f"{visitor.count} requests, slowest "
                     f"{visitor.slowest * 1000:.0f} ms, web server changed "
                     f"{visitor.switched} times, all in "

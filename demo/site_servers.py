@@ -111,6 +111,10 @@ class Web(Process):
         except FileNotFoundError:
             return ""
 
+    def requests_log(self):
+        with open(os.path.join(self.folder, "access_log")) as f:
+            return f.read().splitlines()
+
     def start(self):
         path = self._write_conf()
         pid_file = os.path.join(self.folder, "httpd.pid")

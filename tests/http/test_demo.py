@@ -5,6 +5,7 @@ leaves nothing behind. The story (--play) is a step of make check itself."""
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,27 @@ def test_a_wrong_folder_is_a_plain_message(workdir):
     assert done.returncode == 1
     assert "mod_session_ha.so" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_the_story_fails_when_a_session_has_only_one_copy(workdir):
+    """A verdict that cannot be bad is none."""
+    demo = os.path.join(workdir, "demo")
+    shutil.copytree(os.path.join(ROOT, "demo"), demo)
+    os.symlink(os.path.join(ROOT, "tests"), os.path.join(workdir, "tests"))
+    conf = os.path.join(demo, "httpd.conf")
+    with open(conf) as f:
+        text = f.read()
+    assert "SessionHAReplicas 2" in text
+    with open(conf, "w") as f:
+        f.write(text.replace("SessionHAReplicas 2", "SessionHAReplicas 1"))
+    done = subprocess.run([PYTHON, os.path.join(demo, "demo.py"), "--play",
+                           "--modules", modules()], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 1
+    lost = re.findall(r"    LOST (.*)", done.stdout)
+    assert "the session has two copies" in lost
+    assert any(line.startswith("expected Ada with") for line in lost)
+    assert done.stdout.endswith(f", {len(lost)} failed\n")
 
 
 # ---- the shop, alone
