@@ -103,7 +103,7 @@ SO := $(MODULES:%.c=$(OUT)/modules/%.so)
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san demo install uninstall clean help
+        check-san demo bench-router install uninstall clean help
 .SECONDARY:
 
 all: $(SO)
@@ -230,6 +230,8 @@ check-san: all tests $(OUT)/obj/flags
 
 demo: all
 	@$(PYTHON) demo/demo.py --modules $(OUT)/modules $(if $(PLAY),--play)
+bench-router: $(OUT)/modules/mod_proxy_balancer_clone.so
+	@MODULES=$(OUT)/modules $(PYTHON) bench/router_ratio.py
 
 # ---- install ---------------------------------------------------------------
 
@@ -254,6 +256,7 @@ help:
 #: make deps        install what is missing, for building and for testing
 #: make demo        a shop on three clones, three memcached, two httpd
 #: make demo PLAY=1 the same, played through and judged
+#: make bench-router requests a second through the router and through stock
 #: make check       unit, HTTP and lint tests and the demonstration
 #: make check-unit  make check-http  make check-lint     one of them
 #: make check-san   sanitizers, valgrind, both compilers, every MPM

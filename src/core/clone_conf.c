@@ -41,7 +41,7 @@ clone_server_conf_t *clone_server_conf_make(apr_pool_t *p)
 static clone_named_conf_t *find_named(const clone_server_conf_t *conf,
                                       const char *name)
 {
-    clone_named_conf_t *named = (clone_named_conf_t *)conf->named->elts;
+    clone_named_conf_t *named = (void *)conf->named->elts;
     int i;
 
     for (i = 0; i < conf->named->nelts; i++) {
@@ -69,8 +69,7 @@ clone_conf_t *clone_server_conf_named(clone_server_conf_t *conf,
 static void add_named(clone_server_conf_t *conf,
                       const clone_server_conf_t *from)
 {
-    const clone_named_conf_t *named =
-        (const clone_named_conf_t *)from->named->elts;
+    const clone_named_conf_t *named = (const void *)from->named->elts;
     int i;
 
     for (i = 0; i < from->named->nelts; i++) {

@@ -50,7 +50,9 @@ static void view_member(clone_member_t *member, const proxy_worker *worker,
 
 static proxy_worker *worker_at(const proxy_balancer *balancer, unsigned int i)
 {
-    return APR_ARRAY_IDX(balancer->workers, (int)i, proxy_worker *);
+    void *first = balancer->workers->elts;
+
+    return ((proxy_worker **)first)[i];
 }
 
 static clone_member_t *view_members(const proxy_balancer *balancer,

@@ -96,16 +96,19 @@ void clone_request_drop(request_rec *r)
 
 void clone_request_add_tried(clone_request_t *req, proxy_worker *worker)
 {
-    APR_ARRAY_PUSH(req->tried, proxy_worker *) = worker;
+    proxy_worker **slot = apr_array_push(req->tried);
+
+    *slot = worker;
 }
 
 int clone_request_is_tried(const clone_request_t *req,
                            const proxy_worker *worker)
 {
+    proxy_worker *const *tried = (void *)req->tried->elts;
     int i;
 
     for (i = 0; i < req->tried->nelts; i++) {
-        if (APR_ARRAY_IDX(req->tried, i, proxy_worker *) == worker) {
+        if (tried[i] == worker) {
             return 1;
         }
     }

@@ -32,6 +32,13 @@ typedef struct place_t {
 
 typedef int (*visit_f)(place_t *place, apr_pool_t *pconf);
 
+static proxy_balancer *balancer_at(const proxy_server_conf *proxy, int i)
+{
+    void *first = proxy->balancers->elts;
+
+    return (proxy_balancer *)first + i;
+}
+
 static int visit_all(server_rec *s, apr_pool_t *pconf, visit_f visit)
 {
     server_rec *main_s = s;
@@ -47,7 +54,7 @@ static int visit_all(server_rec *s, apr_pool_t *pconf, visit_f visit)
 
             place.main_s = main_s;
             place.s = s;
-            place.balancer = (proxy_balancer *)proxy->balancers->elts + i;
+            place.balancer = balancer_at(proxy, i);
             clone_server_settings(&place.conf, s, place.balancer->s->name);
             rc = visit(&place, pconf);
             if (rc != OK) {
@@ -145,8 +152,7 @@ static const proxy_balancer *find_model(const place_t *place)
         return NULL;
     }
     for (i = 0; i < proxy->balancers->nelts; i++) {
-        const proxy_balancer *model =
-            (const proxy_balancer *)proxy->balancers->elts + i;
+        const proxy_balancer *model = balancer_at(proxy, i);
 
         if (strcmp(model->s->name, place->balancer->s->name) == 0) {
             return model;
