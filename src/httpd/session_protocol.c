@@ -22,9 +22,11 @@ APLOG_USE_MODULE(session_ha);
 /* Fill all but ttl_sec and deadline; 0 when the system has no randomness. */
 static int fill_env(ha_session_env_t *env, const session_state_t *state)
 {
+    memset(env, 0, sizeof(*env));
     env->store = session_site()->store;
     env->replicas = state->replicas;
     env->now = apr_time_now();
+    env->issued = state->issued;
     return apr_generate_random_bytes((unsigned char *)&env->writer,
                                      sizeof(env->writer)) == APR_SUCCESS;
 }

@@ -92,6 +92,7 @@ static int find_sid(ha_sid_t *sid, session_state_t *state, request_rec *r)
                                &search);
     if (search.is_found) {
         ha_sid_init(sid, search.cookie.id);
+        state->issued = apr_time_from_sec(search.cookie.issued_sec);
         return 1;
     }
     state->found = seen > 0 ? SESSION_REFUSED : SESSION_NONE;

@@ -37,6 +37,7 @@ typedef struct session_state_t {
     const server_rec *server;     /**< virtual host that it was loaded in */
     apr_uint32_t idle_sec;        /**< SessionMaxAge, or SessionHAIdleLimit */
     unsigned int replicas;        /**< copies wanted */
+    apr_time_t issued;            /**< says the cookie; 0 without one */
     session_found_e found;        /**< what the load came to */
     session_rec *z;               /**< what mod_session and others change */
     ha_session_t *session;        /**< NULL until a store holds it */
