@@ -154,7 +154,7 @@ static int check_replicas(server_rec *s, const session_server_t *top)
     return is_fine;
 }
 
-static int check_conf(const ha_conf_t *base, ap_conf_vector_t *section,
+static int check_conf(const ha_conf_t *base, const ap_conf_vector_t *section,
                       server_rec *s)
 {
     ha_conf_t merged = *base;

@@ -284,11 +284,11 @@ static const char *set_cookie_domain(cmd_parms *cmd, void *confv,
 {
     ha_conf_t *conf = confv;
 
-    if (*arg != '\0' && !session_word_is_domain(arg)) {
-        return apr_psprintf(cmd->pool, "%s must be a host name, not '%s'",
-                            cmd->cmd->name, arg);
+    if (!session_word_is_domain(arg)) {
+        return apr_psprintf(cmd->pool, "%s must be a host name or None, not "
+                            "'%s'", cmd->cmd->name, arg);
     }
-    conf->cookie_domain = arg;
+    conf->cookie_domain = strcasecmp(arg, "None") == 0 ? "" : arg;
     return NULL;
 }
 
@@ -297,11 +297,11 @@ static const char *set_request_header(cmd_parms *cmd, void *confv,
 {
     ha_conf_t *conf = confv;
 
-    if (*arg != '\0' && !session_word_is_token(arg)) {
-        return apr_psprintf(cmd->pool, "%s must be a header's name, not '%s'",
-                            cmd->cmd->name, arg);
+    if (!session_word_is_token(arg)) {
+        return apr_psprintf(cmd->pool, "%s must be a header's name or None, "
+                            "not '%s'", cmd->cmd->name, arg);
     }
-    conf->request_header = arg;
+    conf->request_header = strcasecmp(arg, "None") == 0 ? "" : arg;
     return NULL;
 }
 
@@ -346,7 +346,8 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHACookiePath", set_cookie_path, NULL, IN_DIR,
         "the path that the cookie is sent to (default /)"),
     AP_INIT_TAKE1("SessionHACookieDomain", set_cookie_domain, NULL, IN_DIR,
-        "the domain that the cookie is sent to (default this host alone)"),
+        "the domain that the cookie is sent to, None for this host alone "
+        "(default None)"),
     AP_INIT_TAKE1("SessionHACookieSameSite", set_same_site, NULL, IN_DIR,
         "Lax, Strict or None (default Lax)"),
     AP_INIT_TAKE1("SessionHACookieSecure", set_secure, NULL, IN_DIR,
@@ -355,7 +356,8 @@ const command_rec session_cmds[] = {
         OFFSET(cookie_http_only), IN_DIR,
         "On to hide the cookie from scripts (default On)"),
     AP_INIT_TAKE1("SessionHARequestHeader", set_request_header, NULL, IN_DIR,
-        "the request header that brings the session to the application"),
+        "the request header that brings the session to the application "
+        "(default None)"),
     AP_INIT_TAKE1("SessionHAUnknownPolicy", set_policy, NULL, IN_DIR,
         "fail or anonymous, for when no node answers (default fail)"),
     AP_INIT_TAKE1("SessionHAIdleLimit", set_idle, NULL, IN_DIR,

@@ -6,10 +6,13 @@
 
 #include "ha_limits.h"
 
-/* One part of a Cookie header, up to the next semicolon. */
+/*
+ * One part of a Cookie header, up to the next semicolon, or the comma with
+ * which httpd joins two headers of a name. Our values hold neither.
+ */
 typedef struct pair_t {
-    const char *from;  /* first byte behind the semicolon before */
-    const char *to;    /* its semicolon, or the end */
+    const char *from;  /* first byte behind the separator before */
+    const char *to;    /* its separator, or the end */
     span_t value;      /* without blanks and quotes */
 } pair_t;
 
@@ -41,7 +44,7 @@ static int read_pair(pair_t *pair, const char *from, span_t name)
     span_t mine;
 
     pair->from = from;
-    pair->to = from + strcspn(from, ";");
+    pair->to = from + strcspn(from, ";,");
     equals = memchr(from, '=', (apr_size_t)(pair->to - from));
     if (equals == NULL) {
         return 0;
@@ -73,7 +76,7 @@ int session_cookie_each(const apr_table_t *headers, const char *name,
         if (strcasecmp(entry[i].key, "Cookie") != 0) {
             continue;
         }
-        for (; *at != '\0'; at = pair.to + (*pair.to == ';')) {
+        for (; *at != '\0'; at = pair.to + (*pair.to != '\0')) {
             if (!read_pair(&pair, at, wanted)) {
                 continue;
             }
@@ -95,13 +98,13 @@ static const char *keep_others(const char *header, span_t name,
     const char *at;
     pair_t pair;
 
-    for (at = header; *at != '\0'; at = pair.to + (*pair.to == ';')) {
+    for (at = header; *at != '\0'; at = pair.to + (*pair.to != '\0')) {
         if (read_pair(&pair, at, name)) {
             *is_changed = 1;
             continue;
         }
         if (end > kept) {
-            *end++ = ';';
+            *end++ = pair.from[-1];
         }
         else {
             while (pair.from < pair.to && is_blank(*pair.from)) {

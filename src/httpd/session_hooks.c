@@ -249,8 +249,10 @@ static void finish(session_state_t *state, request_rec *r)
     if (state->cookie != NULL) {
         apr_table_addn(r->err_headers_out, "Set-Cookie", state->cookie);
         /* A shared cache that keeps this answer gives one user's session to
-         * the next. */
-        apr_table_mergen(r->headers_out, "Cache-Control", "private");
+         * the next. CGI leaves its headers in the other table. */
+        apr_table_mergen(apr_table_get(r->err_headers_out, "Cache-Control")
+                         != NULL ? r->err_headers_out : r->headers_out,
+                         "Cache-Control", "private");
         state->cookie = NULL;
     }
 }

@@ -65,7 +65,7 @@ session_site_t *session_site(void);
 /** @return the record of a server, never NULL */
 session_server_t *session_server_of(const server_rec *s);
 
-/** @return the record of a directory, never NULL */
+/** @return the record of a directory; NULL in a section without one */
 ha_conf_t *session_conf_of(const ap_conf_vector_t *vector);
 
 #endif

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions outlive their nodes: killed, frozen, emptied, all at once."""
+
+import threading
+import time
+
+import pytest
+
+from client import Jar
+from process import wait_until
+from session_site import HERE, Site, fields, nodes_conf, secret_file
+
+
+@pytest.fixture
+def cluster(httpd, workdir, memcacheds):
+    """cluster(n) -> a site on n memcacheds, as site.nodes."""
+    def factory(n, conf="", **kw):
+        nodes = memcacheds(n)
+        s = Site(httpd(f"{nodes_conf(nodes, secret_file(workdir))}\n"
+                       f"SessionHA On\n{HERE}\n{conf}", **kw))
+        s.nodes = nodes
+        s.conf = s.server.conf
+        s.log.allow("HA0212")
+        return s
+    return factory
+
+
+def holders(s):
+    return [n for n in s.nodes if n.is_running() and n.keys()]
+
+
+@pytest.mark.every_mpm
+def test_a_session_has_two_copies(cluster, jar):
+    s = cluster(3)
+    s.set(jar, a=1)
+    assert len(holders(s)) == 2
+    assert holders(s)[0].keys() == holders(s)[1].keys()
+    assert s.told(jar)["copies"] == "2/2"
+    assert [e["save"] for e in s.server.wait_access(2)] == ["2/2",
+                                                           "unchanged"]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("how", ["kill9", "freeze"])
+def test_any_one_node_may_die(cluster, jar, which, how):
+    s = cluster(3)
+    s.set(jar, a=1)
+    getattr(s.nodes[which], how)()
+    for i in range(4):
+        assert s.session(jar)["a"] == "1"
+        assert s.set(jar, **{f"b{i}": i}).status == 200
+    assert s.session(jar) == {"a": "1", "b0": "0", "b1": "1", "b2": "2",
+                              "b3": "3"}
+
+
+def test_a_change_made_while_a_node_is_away_outlives_the_other(cluster, jar):
+    s = cluster(3)
+    s.set(jar, a=1)
+    first, second = holders(s)
+    first.kill9()
+    for i in range(6):
+        s.set(jar, b=i)
+    first.start()
+    s.log.expect("HA0213|HA0211", timeout=20)
+    wait_until(lambda: s.told(jar)["copies"] == "2/2", 20, "two copies")
+    second.kill9()
+    assert s.session(jar) == {"a": "1", "b": "5"}
+
+
+def test_all_nodes_away_is_a_503_that_keeps_the_cookie(cluster, jar):
+    s = cluster(3)
+    s.set(jar, a=1)
+    cookie = dict(jar)
+    for node in s.nodes:
+        node.freeze()
+    answer = s.server.get("/cgi-bin/app", jar=jar)
+    assert answer.status == 503
+    assert int(answer.header("Retry-After")) > 0
+    assert not answer.all("Set-Cookie") and jar == cookie
+    s.log.expect("HA0304")
+    assert s.server.get("/cgi-bin/app").status == 200, \
+        "a visitor without a session needs no store"
+    for node in s.nodes:
+        node.thaw()
+    s.log.allow("HA0211|HA0306")
+    wait_until(lambda: s.server.get("/cgi-bin/app", jar=jar).status == 200,
+               20, "an answer")
+    assert s.session(jar) == {"a": "1"}
+
+
+def test_an_unknown_session_is_never_saved_blank(cluster, jar):
+    s = cluster(2, "SessionHAUnknownPolicy anonymous\nSessionMaxAge 600\n")
+    s.set(jar, a=1)
+    for node in s.nodes:
+        node.freeze()
+    cookie = dict(jar)
+    answer = s.set(jar, b=2)
+    assert answer.status == 200 and fields(answer)["load"] == "unknown"
+    assert not answer.all("Set-Cookie") and jar == cookie
+    s.log.expect("HA0304")
+    for node in s.nodes:
+        node.thaw()
+    s.log.allow("HA0211|HA0306")
+    wait_until(lambda: s.told(jar)["load"] == "hit", 20, "the session")
+    assert s.session(jar) == {"a": "1"}
+
+
+def test_a_new_session_that_nobody_holds_gets_no_cookie(cluster, jar):
+    s = cluster(2)
+    for node in s.nodes:
+        node.kill9()
+    answer = s.set(jar, a=1)
+    assert answer.status == 200 and not answer.all("Set-Cookie")
+    s.log.expect("HA0401")
+    assert s.server.wait_access(1)[0]["save"] == "0/2 failed"
+
+
+def test_a_save_on_one_of_two_says_degraded(cluster, jar):
+    s = cluster(2)
+    s.set(jar, a=1)
+    s.nodes[0].kill9()
+    wait_until(lambda: s.log.has("HA0212") or not s.told(jar), 10,
+               "a node marked down")
+    s.set(jar, b=1)
+    assert s.server.access[-1]["save"] == "1/2 degraded"
+
+
+def test_a_hung_node_costs_one_budget_and_then_nothing(cluster, jar):
+    budget = 0.4
+    s = cluster(3, f"SessionHATimeBudget {int(budget * 1000)}ms\n")
+    s.set(jar, a=1)
+    holders(s)[0].freeze()
+    usecs = []
+
+    def down():
+        begin = time.monotonic()
+        assert s.session(jar) == {"a": "1"}
+        usecs.append(time.monotonic() - begin)
+        return s.log.has("HA0212")
+
+    wait_until(down, 20, "node marked down")
+    assert max(usecs) < budget + 0.5
+    before = len(s.server.access)
+    for _ in range(10):
+        assert s.session(jar) == {"a": "1"}
+    entries = s.server.wait_access(before + 10)[-10:]
+    slow = sorted(int(e["usec"]) for e in entries)
+    assert slow[5] < budget * 500_000, "down, and still waited for"
+
+
+def test_a_logout_while_a_node_is_away_is_final(cluster, jar):
+    s = cluster(3)
+    s.set(jar, a=1)
+    stolen = Jar(jar)
+    away = holders(s)[0]
+    away.freeze()
+    s.log.allow("HA0406")
+    s.set(jar, a="")
+    assert not jar
+    away.thaw()
+    s.log.allow("HA0211")
+    for _ in range(5):
+        assert s.session(stolen) == {}
+
+
+@pytest.mark.every_mpm
+def test_two_servers_change_one_session_at_once(cluster, jar, httpd):
+    one = cluster(3)
+    other = Site(httpd(one.conf))
+    one.set(jar, base=1)
+    failed = []
+
+    def change(site, name):
+        mine = Jar(jar)
+        for i in range(15):
+            if site.set(mine, **{f"{name}{i}": i}).status != 200:
+                failed.append(name)
+
+    threads = [threading.Thread(target=change, args=(site, name))
+               for site, name in ((one, "a"), (other, "b"), (one, "c"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    wanted = {f"{n}{i}": str(i) for n in "abc" for i in range(15)}
+    assert other.session(jar) == {"base": "1", **wanted}
