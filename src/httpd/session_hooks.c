@@ -96,6 +96,19 @@ static int may_be_blank(const session_state_t *state, request_rec *r)
             && ha_conf_unknown_policy(&state->conf) == HA_POLICY_ANONYMOUS);
 }
 
+/* Whether nobody may go on as if there were no session. */
+static int is_fatal(const session_state_t *state, request_rec *r)
+{
+    return (state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED)
+        && !may_be_blank(state, r);
+}
+
+static int status_of(const session_state_t *state)
+{
+    return state->found == SESSION_BLOCKED ? HTTP_INTERNAL_SERVER_ERROR
+                                           : HTTP_SERVICE_UNAVAILABLE;
+}
+
 static apr_status_t load(request_rec *r, session_rec **z)
 {
     session_state_t *state;
@@ -105,10 +118,8 @@ static apr_status_t load(request_rec *r, session_rec **z)
     }
     state = session_state_load(r);
     session_state_tell(state, r);
-    if ((state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED)
-        && !may_be_blank(state, r)) {
-        return state->found == SESSION_UNKNOWN ? HTTP_SERVICE_UNAVAILABLE
-                                               : HTTP_INTERNAL_SERVER_ERROR;
+    if (is_fatal(state, r)) {
+        return status_of(state);
     }
     /*
      * Idle sessions are gone from the store; an expiry that stood here would
@@ -137,11 +148,10 @@ static apr_status_t save(request_rec *r, session_rec *z)
 static int refuse(session_state_t *state, request_rec *r)
 {
     state->is_refused = 1;
-    if (state->found == SESSION_BLOCKED) {
-        return HTTP_INTERNAL_SERVER_ERROR;
+    if (state->found == SESSION_UNKNOWN) {
+        apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
     }
-    apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
-    return HTTP_SERVICE_UNAVAILABLE;
+    return status_of(state);
 }
 
 int session_hooks_header_parser(request_rec *r)
@@ -165,15 +175,8 @@ int session_hooks_header_parser(request_rec *r)
     load_stock(r, &z);
     root->is_early = 0;
     state = session_state_find(r);
-    if (z == NULL || state == NULL || state->is_refused || is_error_page(r)) {
-        return DECLINED;
-    }
-    if (state->found == SESSION_BLOCKED
-        || (state->found == SESSION_UNKNOWN
-            && ha_conf_unknown_policy(&state->conf) == HA_POLICY_FAIL)) {
-        return refuse(state, r);
-    }
-    return DECLINED;
+    return z != NULL && state != NULL && is_fatal(state, r)
+         ? refuse(state, r) : DECLINED;
 }
 
 /* ---- the application ----------------------------------------------------- */
@@ -198,6 +201,11 @@ int session_hooks_fixups(request_rec *r)
     session_header_clear(r);
     state = session_state_find(r);
     if (state != NULL && stock_conf(r)->enabled) {
+        if (is_fatal(state, r)) {
+            /* A sub-request whose main request has no session: mod_session
+             * would run it without one. */
+            return status_of(state);
+        }
         session_header_set(state, r);
     }
     if (is_proxied(r)) {

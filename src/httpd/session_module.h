@@ -42,7 +42,8 @@ typedef struct session_counts_t {
     volatile apr_uint64_t save_degraded; /**< some */
     volatile apr_uint64_t save_failed;   /**< none */
     volatile apr_uint64_t ended;         /**< logged out */
-    volatile apr_uint32_t is_silent;     /**< 1: the last load was unknown */
+    volatile apr_uint32_t is_unknown;    /**< 1: said so, and not yet over */
+    volatile apr_uint32_t unknown_sec;   /**< when a load was unknown last */
 } session_counts_t;
 
 /** One generation of the module. Made in post_config, then read only. */

@@ -16,6 +16,9 @@
 
 APLOG_USE_MODULE(session_ha);
 
+/* Seconds without an unknown session after which all is said to be well. */
+#define CALM_SEC 10
+
 request_rec *session_first_of(request_rec *r)
 {
     while (r->prev != NULL || r->main != NULL) {
@@ -104,12 +107,17 @@ static int find_sid(ha_sid_t *sid, session_state_t *state, request_rec *r)
 
 /* ---- load ---------------------------------------------------------------- */
 
-/* A dead store is said once, not once a request. */
+/*
+ * A store that cannot tell is said once, not once a request; and while some
+ * sessions can be told of and others cannot, not once a change of luck.
+ */
 static void say_unknown(request_rec *r)
 {
-    volatile apr_uint32_t *is_silent = &session_site()->counts->is_silent;
+    session_counts_t *counts = session_site()->counts;
 
-    if (apr_atomic_xchg32(is_silent, 1) == 0) {
+    apr_atomic_set32(&counts->unknown_sec,
+                     (apr_uint32_t)apr_time_sec(apr_time_now()));
+    if (apr_atomic_xchg32(&counts->is_unknown, 1) == 0) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0304)
                       "nobody who could know this session answers; requests "
                       "with such a session are %s until that changes",
@@ -125,11 +133,15 @@ static void say_unknown(request_rec *r)
 
 static void say_known(request_rec *r)
 {
-    volatile apr_uint32_t *is_silent = &session_site()->counts->is_silent;
+    session_counts_t *counts = session_site()->counts;
+    apr_uint32_t now_sec = (apr_uint32_t)apr_time_sec(apr_time_now());
 
-    if (apr_atomic_read32(is_silent) && apr_atomic_xchg32(is_silent, 0)) {
+    if (apr_atomic_read32(&counts->is_unknown)
+        && now_sec - apr_atomic_read32(&counts->unknown_sec) > CALM_SEC
+        && apr_atomic_xchg32(&counts->is_unknown, 0)) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, HALOG(0306)
-                      "sessions are answered for again");
+                      "sessions are answered for again, all of them in the "
+                      "last %d s", CALM_SEC);
     }
 }
 

@@ -326,3 +326,73 @@ def test_a_request_over_http2_has_a_session(httpd, jar):
     assert out.startswith("HTTP/2 200")
     assert "session=a=1\n" in out
     assert s.session(jar) == {"a": "1", "b": "2"}
+
+
+def test_the_header_does_not_follow_a_request_elsewhere(httpd, jar):
+    backend = httpd(own=(), name="backend")
+    backend.cgi("app", APP)
+    backend.cgi("gone", "#!/bin/sh\nprintf 'Status: 410\\n\\n'\n")
+    front = httpd(f"""
+        ProxyPass /else {backend.url}/cgi-bin/app
+        <Location /shop>
+            SessionHA On
+            Session On
+            SessionHeader X-Change
+            SessionHARequestHeader X-Session
+            ProxyPass {backend.url}/cgi-bin
+            ProxyErrorOverride On
+        </Location>
+        ErrorDocument 410 /else""", name="front")
+    front.get("/shop/app?user=ada", jar=jar)
+    assert fields(front.get("/shop/app", jar=jar))["header"] == "user=ada"
+    assert fields(front.get("/shop/gone", jar=jar))["header"] == ""
+
+
+def test_a_sub_request_is_not_run_as_if_nobody_was_there(
+        httpd, jar, workdir, memcacheds):
+    nodes = memcacheds(1)
+    s = Site(httpd(f"""
+        {nodes_conf(nodes, secret_file(workdir))}
+        <Location /page.html>
+            Options +Includes
+            SetOutputFilter INCLUDES
+        </Location>
+        <Location /cgi-bin>
+            SessionHA On
+            {HERE}
+        </Location>""", modules=["include"]))
+    s.server.file("page.html", "<!--#include virtual='/cgi-bin/app' -->")
+    s.set(jar, a=1)
+    assert "session=a=1\n" in s.server.get("/page.html", jar=jar).text
+    nodes[0].freeze()
+    s.log.allow("HA0212|HA0304|AH01816|AH01410|unable to include")
+    text = s.server.get("/page.html", jar=jar).text
+    assert "session=" not in text and "error" in text
+
+
+def writes(node):
+    stats = node.stats()
+    return stats["cmd_set"] + stats["cmd_touch"]
+
+
+def test_use_renews_a_session_now_and_then(site, jar, workdir, memcacheds):
+    node = memcacheds(1)[0]
+    s = site(nodes_conf([node], secret_file(workdir))
+             + "SessionMaxAge 2\nSessionExpiryUpdateInterval 1\n")
+    s.set(jar, a=1)
+    before = writes(node)
+    wait_until(lambda: s.session(jar) == {"a": "1"}
+               and writes(node) > before, 10, "touch")
+    s.log.expect("HA0408")
+
+
+def test_use_does_not_renew_a_session_every_time(site, jar, workdir,
+                                                 memcacheds):
+    node = memcacheds(1)[0]
+    s = site(nodes_conf([node], secret_file(workdir))
+             + "SessionMaxAge 3600\n")
+    s.set(jar, a=1)
+    before = writes(node)
+    for _ in range(20):
+        s.told(jar)
+    assert writes(node) == before
