@@ -25,6 +25,9 @@
 #define BACKOFF_MAX_USEC (2 * 1000 * 1000)
 #define CHECK_USEC (5 * 1000 * 1000)
 
+/** A node down again as soon as this after it came up goes on backing off. */
+#define FLAP_USEC (10 * APR_USEC_PER_SEC)
+
 /** Microseconds at least between two checks because of doubts. */
 #define DOUBT_USEC (50 * 1000)
 
@@ -42,6 +45,7 @@ typedef struct slot_t {
     char address[ADDRESS_MAX + 1];
     apr_time_t wanted;             /* last asked for; 0: never */
     apr_time_t down_since;         /* 0: up */
+    apr_time_t up_since;           /* the last time it came up */
     apr_time_t whole_since;        /* 0: not known */
     apr_time_t started;            /* the server's start */
     apr_time_t away;               /* length of the last absence */
@@ -163,6 +167,8 @@ static int come_up(slot_t *s, apr_time_t now)
     if (since == 0 || !change(&s->down_since, since, 0)) {
         return 0;
     }
+    WRITE(s->failures, 0);
+    WRITE(s->up_since, now);
     WRITE(s->away, now - since);
     WRITE(s->due, now + CHECK_USEC);
     return 1;
@@ -185,14 +191,19 @@ ha_health_e ha_health_failed(ha_health_t *health, int slot, apr_time_t now)
 {
     slot_t *s = &health->slot[slot];
     apr_uint32_t failures;
+    apr_uint32_t backoff;
 
     WRITE(s->whole_since, 0);
     failures = __atomic_add_fetch(&s->failures, 1, __ATOMIC_ACQ_REL);
     if (failures < HA_HEALTH_FAILURES || !change(&s->down_since, 0, now)) {
         return HA_HEALTH_SAME;
     }
-    WRITE(s->backoff, BACKOFF_MIN_USEC);
-    WRITE(s->due, now + BACKOFF_MIN_USEC);
+    backoff = READ(s->backoff);
+    if (backoff == 0 || now - READ(s->up_since) > FLAP_USEC) {
+        backoff = BACKOFF_MIN_USEC;
+        WRITE(s->backoff, backoff);
+    }
+    WRITE(s->due, now + backoff);
     return HA_HEALTH_WENT_DOWN;
 }
 
@@ -231,7 +242,7 @@ static apr_time_t next_wait(slot_t *s, apr_uint32_t random)
 
     if (READ(s->down_since)) {
         wait = READ(s->backoff);
-        wait = wait < BACKOFF_MIN_USEC ? BACKOFF_MIN_USEC : wait;
+        wait = wait ? wait : BACKOFF_MIN_USEC;
         WRITE(s->backoff, wait < BACKOFF_MAX_USEC / 2 ? wait * 2
                                                       : BACKOFF_MAX_USEC);
     }
@@ -271,7 +282,6 @@ ha_health_e ha_health_identified(ha_health_t *health, int slot,
 
     WRITE(s->pid, pid);
     WRITE(s->started, started);
-    WRITE(s->failures, 0);
     if (known == 0 || forgot || READ(s->whole_since) == 0) {
         WRITE(s->whole_since, now);
     }

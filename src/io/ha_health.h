@@ -116,7 +116,8 @@ int ha_health_claim(ha_health_t *health, int slot, apr_time_t now,
 
 /**
  * Report who answered a probe. A node whose process id or start time changed
- * has forgotten everything.
+ * has forgotten everything. The answer brings a node back that was down, but
+ * does not make up for what requests of a node that is up met with.
  *
  * @param pid the server's process id as it says
  * @param started when it started, by this host's clock, to about a second

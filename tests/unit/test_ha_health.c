@@ -164,6 +164,19 @@ START_TEST(an_answer_brings_a_node_back_and_one_is_told)
 }
 END_TEST
 
+START_TEST(a_probe_does_not_make_up_for_failed_requests)
+{
+    (void)ha_health_failed(health, slot, T0);
+    (void)identify(100, 0, T0);
+    (void)ha_health_failed(health, slot, T0);
+    (void)identify(100, 0, T0);
+    ck_assert_int_eq(ha_health_failed(health, slot, T0),
+                     HA_HEALTH_WENT_DOWN);
+    ck_assert_int_eq(identify(100, 0, T0 + SEC), HA_HEALTH_CAME_UP);
+    ck_assert_int_eq(ha_health_failures(health, slot), 0);
+}
+END_TEST
+
 /* ---- being whole -------------------------------------------------------- */
 
 START_TEST(a_node_is_whole_since_its_first_answer)
@@ -293,6 +306,37 @@ START_TEST(probes_of_a_node_that_is_down_back_off)
         now += 1;
         ck_assert_int_eq(ha_health_claim(health, slot, now, 0), 1);
     }
+}
+END_TEST
+
+/* When a claim after T0 is due, in milliseconds; -1 for never. */
+static int due_after(apr_time_t from)
+{
+    int msec;
+
+    for (msec = 0; msec <= 10000; msec++) {
+        if (ha_health_claim(health, slot, from + msec * 1000, 0)) {
+            return msec;
+        }
+    }
+    return -1;
+}
+
+START_TEST(a_node_that_comes_and_goes_is_asked_less_and_less)
+{
+    apr_time_t now = T0;
+
+    go_down(now);
+    ck_assert_int_eq(due_after(now), 250);
+    now += SEC;
+    ck_assert_int_eq(identify(100, 0, now), HA_HEALTH_CAME_UP);
+    go_down(now + SEC);
+    ck_assert_int_eq(due_after(now + SEC), 500);
+    now += 2 * SEC;
+    ck_assert_int_eq(identify(100, 0, now), HA_HEALTH_CAME_UP);
+    /* up for long enough, and all is forgiven */
+    go_down(now + 11 * SEC);
+    ck_assert_int_eq(due_after(now + 11 * SEC), 250);
 }
 END_TEST
 
@@ -451,6 +495,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, failures_in_a_row_down_a_node_and_one_is_told);
     tcase_add_test(tcase, an_answer_between_failures_keeps_a_node_up);
     tcase_add_test(tcase, an_answer_brings_a_node_back_and_one_is_told);
+    tcase_add_test(tcase, a_probe_does_not_make_up_for_failed_requests);
     tcase_add_test(tcase, a_node_is_whole_since_its_first_answer);
     tcase_add_test(tcase, one_failure_ends_being_whole);
     tcase_add_test(tcase, a_call_never_sent_ends_being_whole_and_downs_nobody);
@@ -462,6 +507,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_node_that_comes_back_as_it_was_came_up);
     tcase_add_test(tcase, a_due_probe_is_claimed_once);
     tcase_add_test(tcase, probes_of_a_node_that_is_down_back_off);
+    tcase_add_test(tcase, a_node_that_comes_and_goes_is_asked_less_and_less);
     tcase_add_test(tcase, a_wait_grows_by_chance_and_by_a_quarter_at_most);
     tcase_add_test(tcase, a_doubt_makes_a_probe_due_but_not_a_storm);
     tcase_add_test(tcase, nonsense_is_spoken_of_once_a_minute);
