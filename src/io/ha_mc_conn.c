@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ha_mc_conn.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include <apr_strings.h>
@@ -23,6 +22,9 @@
  *   harm. The result is made by it too, never on the stack.
  * - The time limit is one poll's: it is set anew before each step.
  * - It may poll again for POLL_TIMEOUT when it says good-bye.
+ *
+ * ha_mc_guard.c looks at an answer before it is read at all. Where there is no
+ * guard, over unix sockets, the above must do.
  */
 
 /** Room before and after all memory that libmemcached gets. */
@@ -32,6 +34,8 @@
 struct ha_mc_conn_t {
     memcached_st st;
     char room[BEHIND];
+    apr_port_t port;  /* of the peer, 0 for a path */
+    int fd;           /* the handle's socket; -1 when not known */
     int has_answered; /* once at least */
     ha_mc_link_t link;
 };
@@ -124,6 +128,8 @@ ha_mc_conn_t *ha_mc_conn_open(const char *host, apr_port_t port)
         free(conn);
         return NULL;
     }
+    conn->port = port;
+    conn->fd = -1;
     if (!prepare(&conn->st, host, port)) {
         ha_mc_conn_close(conn);
         return NULL;
@@ -220,6 +226,22 @@ static memcached_return_t send_verb(memcached_st *st, const char *key,
     }
 }
 
+/** Find the handle's socket, once it is connected. */
+static void find_socket(ha_mc_conn_t *conn)
+{
+    apr_port_t from = memcached_server_srcport(
+        memcached_server_instance_by_position(&conn->st, 0));
+
+    if (from) {
+        conn->fd = ha_mc_guard_find(from, conn->port);
+    }
+}
+
+int ha_mc_conn_is_quiet(const ha_mc_conn_t *conn)
+{
+    return conn->fd < 0 || ha_mc_guard_is_quiet(conn->fd);
+}
+
 apr_status_t ha_mc_conn_send(ha_mc_conn_t *conn, const char *key,
                              const ha_call_t *call, time_t expires, int msec)
 {
@@ -231,6 +253,9 @@ apr_status_t ha_mc_conn_send(ha_mc_conn_t *conn, const char *key,
     rc = send_verb(&conn->st, key, len, call, expires);
     if (rc == MEMCACHED_SUCCESS) {
         rc = memcached_mget(&conn->st, &key, &len, 1);
+    }
+    if (rc == MEMCACHED_SUCCESS && conn->fd < 0 && conn->port) {
+        find_socket(conn);
     }
     return status_of(conn, rc);
 }
@@ -277,11 +302,20 @@ apr_status_t ha_mc_conn_fetch(ha_mc_conn_t *conn, const char *key,
                               ha_call_t *call, apr_time_t deadline,
                               apr_pool_t *p)
 {
-    memcached_result_st *result = make_result(conn);
+    memcached_result_st *result;
     memcached_return_t rc;
     apr_uint64_t version;
     span_t held;
 
+    if (conn->fd >= 0) {
+        apr_status_t rv = ha_mc_guard_wait(conn->fd, span_of_text(key),
+                                           deadline);
+
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+    }
+    result = make_result(conn);
     if (result == NULL) {
         return APR_ENOMEM;
     }

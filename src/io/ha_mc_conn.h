@@ -8,20 +8,13 @@
  * from hurting us. Belongs to one thread at a time.
  */
 
-#include <errno.h>
-
 #include <apr_network_io.h>
 #include <apr_pools.h>
 #include <apr_time.h>
 
 #include "ha_base.h"
+#include "ha_mc_guard.h"
 #include "ha_store.h"
-
-/** Bytes of the greatest item that is read: memcached's own limit and more. */
-#define HA_MC_ITEM_MAX (2 * 1024 * 1024)
-
-/** What rv says when a node's words make no sense. */
-#define HA_MC_GARBAGE EPROTO
 
 typedef struct ha_mc_conn_t ha_mc_conn_t;
 
@@ -33,6 +26,12 @@ typedef struct ha_mc_conn_t ha_mc_conn_t;
  * @return to be closed; NULL when memory is out
  */
 ha_mc_conn_t *ha_mc_conn_open(const char *host, apr_port_t port);
+
+/**
+ * Whether a connection that was idle is as it was left: nobody hung up, and
+ * nothing came that was not asked for.
+ */
+int ha_mc_conn_is_quiet(const ha_mc_conn_t *conn);
 
 /** Close and free. Waits for nobody. */
 void ha_mc_conn_close(ha_mc_conn_t *conn);

@@ -100,7 +100,7 @@ void ha_mc_peer_turn(ha_mc_peer_t *peer, const char *ip)
 
 /* ---- idle connections ---------------------------------------------------- */
 
-ha_mc_conn_t *ha_mc_peer_take(ha_mc_peer_t *peer)
+static ha_mc_conn_t *take_top(ha_mc_peer_t *peer)
 {
     ha_mc_conn_t *conn;
 
@@ -111,6 +111,18 @@ ha_mc_conn_t *ha_mc_peer_take(ha_mc_peer_t *peer)
         peer->idle_count--;
     }
     (void)pthread_mutex_unlock(&peer->lock);
+    return conn;
+}
+
+ha_mc_conn_t *ha_mc_peer_take(ha_mc_peer_t *peer)
+{
+    ha_mc_conn_t *conn = take_top(peer);
+
+    while (conn && !ha_mc_conn_is_quiet(conn)) {
+        ha_health_doubt(peer->health, peer->slot);
+        ha_mc_conn_close(conn);
+        conn = take_top(peer);
+    }
     return conn;
 }
 

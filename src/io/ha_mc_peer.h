@@ -68,7 +68,10 @@ unsigned int ha_mc_peer_where(ha_mc_peer_t *peer, char ip[HA_MC_IP_SIZE * 2]);
 /** Use the peer's next address, unless somebody did: ip did not work. */
 void ha_mc_peer_turn(ha_mc_peer_t *peer, const char *ip);
 
-/** Take the idle connection that was used last; NULL for none. */
+/**
+ * Take the idle connection that was used last; NULL for none. One that is not
+ * as it was left is closed, and the node doubted.
+ */
 ha_mc_conn_t *ha_mc_peer_take(ha_mc_peer_t *peer);
 
 /** Put a connection that is in order back. */

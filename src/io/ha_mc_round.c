@@ -56,7 +56,9 @@ static void fail(ha_mc_round_t *round, ha_mc_leg_t *leg, apr_status_t rv)
     if (leg->is_open) {
         return;
     }
-    if (rv == APR_TIMEUP && waited < FAIR_USEC) {
+    if (rv == APR_EINVAL || rv == APR_ENOMEM
+        || (rv == APR_TIMEUP && waited < FAIR_USEC)) {
+        /* not the node's fault */
         ha_health_missed(peer->health, peer->slot);
         return;
     }

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HA_MC_GUARD_H
+#define HA_MC_GUARD_H
+
+/**
+ * @file ha_mc_guard.h
+ * A look at an answer before libmemcached reads it, without taking it.
+ */
+
+#include <errno.h>
+
+#include <apr_network_io.h>
+#include <apr_time.h>
+
+#include "ha_base.h"
+
+/** Bytes of the greatest item that is read: memcached's own limit and more. */
+#define HA_MC_ITEM_MAX (2 * 1024 * 1024)
+
+/** What rv says when a node's words make no sense. */
+#define HA_MC_GARBAGE EPROTO
+
+/**
+ * Find this process's socket by the ports at its ends.
+ *
+ * @param from local port
+ * @param to port of the peer
+ * @return its descriptor, -1 when there is none
+ */
+int ha_mc_guard_find(apr_port_t from, apr_port_t to);
+
+/** Whether nothing came that nobody asked for, not even the end. */
+int ha_mc_guard_is_quiet(int fd);
+
+/**
+ * Wait until the answer to a "gets" of one key is there, and judge it.
+ *
+ * Returns APR_SUCCESS when there is an empty answer, or an item of the right
+ * key whose first line makes sense and which is there whole, or as much of it
+ * as a socket surely holds.
+ *
+ * @param fd a socket
+ * @param key the key asked for
+ * @param deadline when to give up
+ * @return APR_SUCCESS; APR_TIMEUP; HA_MC_GARBAGE; ECONNRESET when the peer
+ *         has hung up; or what the system said
+ */
+HA_CHECK_RESULT
+apr_status_t ha_mc_guard_wait(int fd, span_t key, apr_time_t deadline);
+
+/**
+ * Judge the beginning of an answer.
+ *
+ * @param total bytes of the whole answer, when it is told by then; else 0
+ * @param seen what came so far
+ * @param key the key asked for
+ * @return APR_SUCCESS when total is known; APR_INCOMPLETE; HA_MC_GARBAGE
+ */
+HA_CHECK_RESULT
+apr_status_t ha_mc_guard_judge(apr_size_t *total, span_t seen, span_t key);
+
+#endif
