@@ -31,7 +31,7 @@
 #include "ha_store.h"
 
 /** What a damaged item holds. */
-#define STORE_FAKE_GARBAGE "HTTP/1.1 200 OK"
+#define STORE_FAKE_GARBAGE "an item of somebody else, or damage"
 
 typedef struct store_fake_t store_fake_t;
 

@@ -406,12 +406,30 @@ START_TEST(what_newer_code_wrote_outlives_a_snapshot)
     ck_assert_str_eq(value_of(image, "x"), "y");
     ck_assert_uint_eq(apr_hash_count(image->fields), 1);
     ck_assert_uint_eq(apr_hash_count(image->records), 2);
+    /* Its stamps are seen too: our next write must be later. */
+    ck_assert_uint_eq(image->latest.time, 5);
+    image = ha_image_make(pool);
+    ck_assert_int_eq(fold_into(image, kind), HA_FOLD_OK);
+    ck_assert_uint_eq(image->latest.time, 5);
+    ck_assert_int_eq(fold_into(image, value), HA_FOLD_OK);
     whole = bytes_of(image);
     ck_assert_int_eq(fold_into(again, whole), HA_FOLD_OK);
     ck_assert_uint_eq(fold.records, 3);
     ck_assert(is_same(image, again));
     ck_assert(!ha_image_covers(ha_image_make(pool), again));
     ck_assert(ha_image_covers(image, again) && ha_image_covers(again, image));
+}
+END_TEST
+
+START_TEST(a_stamp_counts_wherever_it_stands)
+{
+    /* An attribute stamped 9, in a record that is stamped 5. */
+    span_t field = span_of("\x03\0\0\0\x14" "\0\0\0\0\0\0\0\x09"
+                           "\0\0\0\0\0\0\0\x01" "\0\x01xy", 25);
+
+    ck_assert_int_eq(fold_into(image, record_of(1, 2, 0, field)), HA_FOLD_OK);
+    ck_assert_str_eq(value_of(image, "x"), "y");
+    ck_assert_uint_eq(image->latest.time, 9);
 }
 END_TEST
 
@@ -563,6 +581,7 @@ int main(void)
     tcase_add_loop_test(tests, a_record_counts_as_a_whole_or_not_at_all, 0,
                         LENGTH_OF(malformed));
     tcase_add_test(tests, what_newer_code_wrote_outlives_a_snapshot);
+    tcase_add_test(tests, a_stamp_counts_wherever_it_stands);
     tcase_add_test(tests, an_end_takes_the_fields_and_leaves_the_records);
     tcase_add_test(tests, the_end_of_a_session_is_all_that_is_left_of_it);
     tcase_add_test(tests, an_attribute_of_the_largest_size_is_read);

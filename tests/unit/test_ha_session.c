@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The protocol under faults; logging out has test_ha_session_end.c. */
+/* The protocol, and what it makes of forgotten and damaged items. Nodes that
+ * do not answer have test_ha_session_away.c, logging out has _end.c, and the
+ * log has _log.c. */
 #include "ha_session.h"
 
 #include <check.h>
@@ -330,6 +332,14 @@ START_TEST(a_young_node_knows_of_sessions_that_began_after_it)
 }
 END_TEST
 
+START_TEST(a_node_that_nobody_has_watched_is_no_witness)
+{
+    store_fake_set_whole(fake, 0, 0);
+    store_fake_set_up(fake, 1, 0);
+    expect_load("unknown");
+}
+END_TEST
+
 START_TEST(a_young_node_is_a_witness_after_a_time_to_live)
 {
     store_fake_restart(fake, 0);
@@ -440,121 +450,6 @@ START_TEST(a_torn_record_costs_one_write_on_one_owner_and_nothing_else)
 }
 END_TEST
 
-/* ---- stand-ins ---- */
-
-START_TEST(a_node_stands_in_while_an_owner_is_down)
-{
-    ha_session_t *session = ha_session_make(&bench->sid, pool);
-
-    store_fake_set_up(fake, 0, 0);
-    ck_assert_str_eq(bench_save(bench, session, "user=ada"),
-                     "2/2, 1 stand-in");
-    ck_assert_str_eq(store_fake_log(fake), "add@1 add@2");
-    store_fake_set_up(fake, 0, 1);
-    expect_load("hit user=ada");
-    expect_nodes("user=ada", "user=ada", "user=ada");
-}
-END_TEST
-
-START_TEST(a_node_stands_in_for_an_owner_that_does_not_answer)
-{
-    ha_session_t *session = bench_create(bench, "user=ada");
-
-    store_fake_plan(fake, 1, "append:timeout");
-    ck_assert_str_eq(bench_save(bench, session, "basket=tea"),
-                     "2/2, 1 stand-in");
-    ck_assert_str_eq(store_fake_log(fake), "append@0 append@1 | add@2");
-    /* It had taken the record all the same: nothing tells it apart. */
-    expect_nodes("basket=tea user=ada", "basket=tea user=ada",
-                 "basket=tea user=ada");
-}
-END_TEST
-
-START_TEST(what_only_stand_ins_hold_is_found_by_owners_that_come_back_empty)
-{
-    ha_session_t *session;
-
-    use_bench(4, 2);
-    session = ha_session_make(&bench->sid, pool);
-    bench->env.issued = bench->env.now;
-    store_fake_set_up(fake, 0, 0);
-    store_fake_set_up(fake, 1, 0);
-    ck_assert_str_eq(bench_save(bench, session, "user=ada"),
-                     "2/2, 2 stand-in");
-    bench_pass(bench, 60);
-    store_fake_restart(fake, 0);
-    store_fake_restart(fake, 1);
-    bench_pass(bench, 60);
-    expect_load("hit user=ada");
-    expect_nodes("user=ada", "user=ada", "user=ada");
-}
-END_TEST
-
-START_TEST(a_node_that_is_silent_is_asked_once_in_a_request)
-{
-    ha_session_t *session = NULL;
-
-    bench_create(bench, "user=ada");
-    store_fake_plan(fake, 0, "get:timeout");
-    ck_assert_str_eq(bench_load(bench, &session), "hit user=ada");
-    store_fake_log(fake);
-    ck_assert_str_eq(bench_save(bench, session, "basket=tea"),
-                     "2/2, 1 stand-in");
-    ck_assert_ptr_null(strstr(store_fake_log(fake), "@0"));
-    bench_touch(bench, session);
-    ck_assert_ptr_null(strstr(store_fake_log(fake), "@0"));
-    /* The next request asks it again, and it gets what it lacks. */
-    expect_load("hit basket=tea user=ada");
-    ck_assert_str_eq(bench_node(bench, 0), "basket=tea user=ada");
-}
-END_TEST
-
-START_TEST(a_degraded_save_says_so)
-{
-    ha_session_t *session;
-
-    use_bench(2, 2);
-    session = bench_create(bench, "user=ada");
-    store_fake_plan(fake, 1, "append:lost");
-    ck_assert_str_eq(bench_save(bench, session, "basket=tea"), "1/2");
-    ck_assert_uint_eq(ha_session_copies(session), 1);
-    expect_load("hit basket=tea user=ada");
-    ck_assert_str_eq(bench_node(bench, 1), "basket=tea user=ada");
-}
-END_TEST
-
-START_TEST(a_save_that_nobody_took_changes_nothing_and_can_be_tried_again)
-{
-    ha_session_t *session;
-
-    use_bench(2, 2);
-    session = bench_create(bench, "user=ada");
-    store_fake_plan(fake, 0, "append:lost");
-    store_fake_plan(fake, 1, "append:down");
-    ck_assert_str_eq(bench_save(bench, session, "user=eve"), "0/2");
-    ck_assert_str_eq(bench_table(bench, session), "user=ada");
-    ck_assert_str_eq(bench_save(bench, loaded(), "user=eve"), "2/2");
-    expect_load("hit user=eve");
-}
-END_TEST
-
-START_TEST(a_lost_answer_to_a_first_save_is_no_obstacle_to_the_next)
-{
-    ha_session_t *session;
-
-    use_bench(2, 2);
-    session = ha_session_make(&bench->sid, pool);
-    store_fake_plan(fake, 0, "add:timeout");
-    store_fake_plan(fake, 1, "add:timeout");
-    ck_assert_str_eq(bench_save(bench, session, "user=ada"), "0/2");
-    ck_assert(!ha_session_is_stored(session));
-    session = ha_session_make(&bench->sid, pool);
-    ck_assert_str_eq(bench_save(bench, session, "user=ada basket=tea"),
-                     "2/2");
-    expect_load("hit basket=tea user=ada");
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("ha_session");
@@ -591,6 +486,7 @@ int main(void)
                         LENGTH_OF(presences));
     tcase_add_test(tests,
                    a_young_node_knows_of_sessions_that_began_after_it);
+    tcase_add_test(tests, a_node_that_nobody_has_watched_is_no_witness);
     tcase_add_test(tests, a_young_node_is_a_witness_after_a_time_to_live);
     tcase_add_test(tests, a_value_of_another_session_is_nobody_s_session);
     tcase_add_test(
@@ -603,17 +499,6 @@ int main(void)
     tcase_add_test(tests, no_damaged_byte_on_one_owner_loses_anything);
     tcase_add_test(
         tests, a_torn_record_costs_one_write_on_one_owner_and_nothing_else);
-    tcase_add_test(tests, a_node_stands_in_while_an_owner_is_down);
-    tcase_add_test(tests, a_node_stands_in_for_an_owner_that_does_not_answer);
-    tcase_add_test(
-        tests,
-        what_only_stand_ins_hold_is_found_by_owners_that_come_back_empty);
-    tcase_add_test(tests, a_node_that_is_silent_is_asked_once_in_a_request);
-    tcase_add_test(tests, a_degraded_save_says_so);
-    tcase_add_test(
-        tests, a_save_that_nobody_took_changes_nothing_and_can_be_tried_again);
-    tcase_add_test(
-        tests, a_lost_answer_to_a_first_save_is_no_obstacle_to_the_next);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
