@@ -176,6 +176,9 @@ def says(lint, path, change, words, clean, out):
                 if name.endswith(".o"):
                     shutil.copy(os.path.join(out, "obj/src/core", name),
                                 folders)
+        if not path.startswith("tests/http/"):
+            # pytest need not collect what is not asked about.
+            shutil.rmtree(os.path.join(root, "tests/http"))
         if path == CONF:
             plant_conf(root)
         elif not plant(root, path, change):
