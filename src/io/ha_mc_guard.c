@@ -23,7 +23,7 @@
 /** Bytes of a first line: longest key, and three numbers. */
 #define LINE_MAX_LEN (6 + 250 + 1 + 10 + 1 + 20 + 1 + 20 + 2)
 
-/** Bytes that any receive buffer holds. Of more, the rest is read as it comes. */
+/** Bytes that any receive buffer holds; what is more is read as it comes. */
 #define SURELY (32 * 1024)
 
 /** Descriptors looked at, and unused ones in a row that end the search. */
