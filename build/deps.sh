@@ -22,6 +22,15 @@ if [ "${1:-}" = --quiet ]; then
     shift
 fi
 
+# An apxs named by its path is the one wanted; no package brings it.
+case $APXS in
+*/*)
+    if [ ! -x "$APXS" ]; then
+        echo "error: APXS=$APXS: no such program" >&2
+        exit 1
+    fi ;;
+esac
+
 # need | probe | apt packages | dnf packages
 table() {
     cat <<'END'
