@@ -19,7 +19,8 @@
  *   90 bytes longer than its place, and a length near 2^64 writes up to two
  *   bytes before the value. The allocator below leaves room around all it
  *   hands out, and refuses what is greater than any item, so neither does
- *   harm. The result is made by it too, never on the stack.
+ *   harm. The result has such room too; two flags behind its key say whether
+ *   it is to be freed, so the allocator knows it and does not free it.
  * - The time limit is one poll's: it is set anew before each step.
  * - It may poll again for POLL_TIMEOUT when it says good-bye.
  *
@@ -33,7 +34,10 @@
 
 struct ha_mc_conn_t {
     memcached_st st;
-    char room[BEHIND];
+    char st_room[BEHIND];
+    memcached_result_st result;
+    char result_room[BEHIND];
+    int is_result_gone; /* a long key had it freed */
     apr_port_t port;  /* of the peer, 0 for a path */
     int fd;           /* the handle's socket; -1 when not known */
     int has_answered; /* once at least */
@@ -79,9 +83,13 @@ static void *retake(const memcached_st *st, void *old, const size_t size,
 
 static void give_back(const memcached_st *st, void *memory, void *ctx)
 {
+    ha_mc_conn_t *conn = ctx;
+
     (void)st;
-    (void)ctx;
-    if (memory) {
+    if (memory == &conn->result) {
+        conn->is_result_gone = 1;
+    }
+    else if (memory) {
         free((char *)memory - BEFORE);
     }
 }
@@ -93,10 +101,11 @@ static int set(memcached_st *st, memcached_behavior_t what, apr_int64_t value)
 }
 
 /** Set up a handle; 1 when all went well. */
-static int prepare(memcached_st *st, const char *host, apr_port_t port)
+static int prepare(ha_mc_conn_t *conn, const char *host, apr_port_t port)
 {
+    memcached_st *st = &conn->st;
     memcached_return_t rc = memcached_set_memory_allocators(
-        st, take, give_back, retake, take_zeroed, NULL);
+        st, take, give_back, retake, take_zeroed, conn);
 
     if (rc != MEMCACHED_SUCCESS
         /* Nagle's algorithm would hold the second of two packets back */
@@ -130,7 +139,7 @@ ha_mc_conn_t *ha_mc_conn_open(const char *host, apr_port_t port)
     }
     conn->port = port;
     conn->fd = -1;
-    if (!prepare(&conn->st, host, port)) {
+    if (!prepare(conn, host, port)) {
         ha_mc_conn_close(conn);
         return NULL;
     }
@@ -260,68 +269,56 @@ apr_status_t ha_mc_conn_send(ha_mc_conn_t *conn, const char *key,
     return status_of(conn, rc);
 }
 
-/** One fetch. The result is gone when this returns anything but SUCCESS. */
-static memcached_return_t fetch(ha_mc_conn_t *conn,
-                                memcached_result_st *result,
-                                apr_time_t deadline)
+/** One fetch. */
+static memcached_return_t fetch(ha_mc_conn_t *conn, apr_time_t deadline)
 {
     memcached_return_t rc = MEMCACHED_FAILURE;
 
     set_patience(conn, ha_mc_rest_msec(deadline));
-    if (memcached_fetch_result(&conn->st, result, &rc) == NULL) {
-        return rc == MEMCACHED_SUCCESS ? MEMCACHED_PROTOCOL_ERROR : rc;
+    if (memcached_fetch_result(&conn->st, &conn->result, &rc) == NULL
+        && rc == MEMCACHED_SUCCESS) {
+        rc = MEMCACHED_PROTOCOL_ERROR;
     }
-    /* a key that is too long runs over these two */
-    result->options.is_allocated = true;
-    result->options.is_initialized = true;
     return rc;
 }
 
-static void drop(memcached_result_st *result)
+static void drop_result(ha_mc_conn_t *conn)
 {
-    memcached_result_free(result);
+    conn->result.options.is_allocated = false;
+    conn->result.options.is_initialized = true;
+    if (!conn->is_result_gone) {
+        memcached_result_free(&conn->result);
+    }
 }
 
-static memcached_result_st *make_result(ha_mc_conn_t *conn)
+/** Make the result anew; 1 when there was memory. */
+static int make_result(ha_mc_conn_t *conn)
 {
-    memcached_result_st *result = memcached_result_create(&conn->st, NULL);
-
+    conn->is_result_gone = 0;
+    if (memcached_result_create(&conn->st, &conn->result) == NULL) {
+        return 0;
+    }
     /* the value gets memory before its length is known */
-    if (result
-        && memcached_result_set_value(result, "", 1) != MEMCACHED_SUCCESS) {
-        drop(result);
-        result = NULL;
+    if (memcached_result_set_value(&conn->result, "", 1)
+        != MEMCACHED_SUCCESS) {
+        drop_result(conn);
+        return 0;
     }
-    if (result) {
-        result->count = 1;
-    }
-    return result;
+    conn->result.count = 1;
+    return 1;
 }
 
-apr_status_t ha_mc_conn_fetch(ha_mc_conn_t *conn, const char *key,
-                              ha_call_t *call, apr_time_t deadline,
-                              apr_pool_t *p)
+/** Take the answer; call is filled on success alone. */
+static apr_status_t take_answer(ha_mc_conn_t *conn, span_t key,
+                                ha_call_t *call, apr_time_t deadline,
+                                apr_pool_t *p)
 {
-    memcached_result_st *result;
-    memcached_return_t rc;
+    const memcached_result_st *result = &conn->result;
+    memcached_return_t rc = fetch(conn, deadline);
     apr_uint64_t version;
     span_t held;
 
-    if (conn->fd >= 0) {
-        apr_status_t rv = ha_mc_guard_wait(conn->fd, span_of_text(key),
-                                           deadline);
-
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
-    }
-    result = make_result(conn);
-    if (result == NULL) {
-        return APR_ENOMEM;
-    }
-    rc = fetch(conn, result, deadline);
     if (rc == MEMCACHED_END) {
-        conn->has_answered = 1;
         call->answer = HA_MISS;
         return APR_SUCCESS;
     }
@@ -332,23 +329,38 @@ apr_status_t ha_mc_conn_fetch(ha_mc_conn_t *conn, const char *key,
                    memcached_result_length(result));
     version = memcached_result_cas(result);
     if (held.len > HA_MC_ITEM_MAX || version == 0
-        || !span_is_equal(span_of_text(key),
-                          span_of(result->item_key, result->key_length))) {
-        drop(result);
+        || !span_is_equal(key, span_of(result->item_key,
+                                       result->key_length))) {
         return HA_MC_GARBAGE;
     }
     held.data = apr_pstrmemdup(p, held.data, held.len);
-    rc = fetch(conn, result, deadline);
-    if (rc == MEMCACHED_SUCCESS) {
-        drop(result);
-        return HA_MC_GARBAGE;
-    }
+    rc = fetch(conn, deadline);
     if (rc != MEMCACHED_END) {
-        return status_of(conn, rc);
+        return rc == MEMCACHED_SUCCESS ? HA_MC_GARBAGE : status_of(conn, rc);
     }
-    conn->has_answered = 1;
     call->answer = HA_HIT;
     call->version = version;
     call->held = held;
     return APR_SUCCESS;
+}
+
+apr_status_t ha_mc_conn_fetch(ha_mc_conn_t *conn, const char *key,
+                              ha_call_t *call, apr_time_t deadline,
+                              apr_pool_t *p)
+{
+    apr_status_t rv = APR_SUCCESS;
+
+    if (conn->fd >= 0) {
+        rv = ha_mc_guard_wait(conn->fd, span_of_text(key), deadline);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (!make_result(conn)) {
+        return APR_ENOMEM;
+    }
+    rv = take_answer(conn, span_of_text(key), call, deadline, p);
+    drop_result(conn);
+    conn->has_answered |= rv == APR_SUCCESS;
+    return rv;
 }
