@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The protocol, and what it makes of forgotten and damaged items. Nodes that
- * do not answer have test_ha_session_away.c, logging out has _end.c, and the
+ * do not answer have test_ha_crew.c, logging out has _end.c, and the
  * log has _log.c. */
 #include "ha_session.h"
 

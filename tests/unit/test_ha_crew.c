@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes that are down, and nodes that do not answer. */
-#include "ha_session.h"
+/* Nodes that are down, nodes that do not answer, and who stands in. */
+#include "ha_crew.h"
 
 #include <check.h>
 
@@ -182,8 +182,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("ha_session_away");
-    TCase *tests = tcase_create("ha_session_away");
+    Suite *suite = suite_create("ha_crew");
+    TCase *tests = tcase_create("ha_crew");
     SRunner *runner = srunner_create(suite);
     int failed;
 

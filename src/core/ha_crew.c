@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How an operation works.
+ *
+ * An operation looks at all nodes in the session's placement order: its
+ * peers. The first R are owners. The first R that are up are the targets,
+ * so that a stand-in is simply the next one in the order. Work goes in
+ * rounds, one batch of calls and so one network round trip each; after a
+ * round every peer that answered has an image of what it holds, and what is
+ * still to do follows from the images alone:
+ *
+ *     a target misses the session       add the whole of it
+ *     it holds something that lacks     cas the whole over it
+ *     it did not answer                 the next node stands in for it
+ *
+ * Nothing is ever set blindly, so no operation can bring an ended session
+ * back: add finds the tombstone in its way, and cas has read it. What loses
+ * a race leaves work for the next reader and no damage.
+ */
+#include "ha_crew.h"
+
+/* Up for this request: one that it waited for in vain is not asked again. */
+int ha_crew_is_up(const ha_crew_t *crew, const ha_peer_t *peer)
+{
+    ha_store_t *store = crew->env->store;
+
+    return !(crew->silent >> peer->node & 1)
+           && store->ops->is_up(store, peer->node);
+}
+
+ha_crew_t *ha_crew_gather(const ha_session_env_t *env, const ha_sid_t *sid,
+                          apr_uint64_t silent, apr_pool_t *p)
+{
+    ha_crew_t *crew = apr_pcalloc(p, sizeof(*crew));
+    unsigned int order[HA_NODES_MAX];
+    unsigned int targets = 0;
+    unsigned int i;
+
+    crew->env = env;
+    crew->sid = sid;
+    crew->silent = silent;
+    crew->pool = p;
+    crew->count = env->store->count;
+    crew->wanted = env->replicas < crew->count ? env->replicas : crew->count;
+    ha_place_order(order, env->store->nodes, crew->count, crew->wanted,
+                   span_of((const char *)sid->digest, sizeof(sid->digest)));
+    for (i = 0; i < crew->count; i++) {
+        crew->peers[i].node = order[i];
+        if (targets < crew->wanted && ha_crew_is_up(crew, &crew->peers[i])) {
+            crew->peers[i].is_target = 1;
+            targets++;
+        }
+    }
+    return crew;
+}
+
+void ha_crew_plan(ha_peer_t *peer, ha_verb_e verb, span_t data)
+{
+    if (data.len > HA_VALUE_MAX) {
+        /* Nobody could read it back, and what is there is worth more. */
+        return;
+    }
+    peer->verb = verb;
+    peer->data = data;
+    peer->is_planned = 1;
+}
+
+/* Fold what a peer holds, or take the image of one that holds the same. */
+static void look_at(ha_crew_t *crew, ha_peer_t *peer)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        const ha_peer_t *other = &crew->peers[i];
+
+        if (other != peer && other->image != NULL
+            && span_is_equal(other->held, peer->held)) {
+            peer->image = other->image;
+            peer->fold = other->fold;
+            return;
+        }
+    }
+    peer->image = ha_image_make(crew->pool);
+    switch (ha_delta_fold(peer->image, &peer->fold, crew->sid, peer->held)) {
+    case HA_FOLD_OK:
+    case HA_FOLD_DAMAGED:
+        return;
+    case HA_FOLD_NEWER:
+        if (peer->fold.records == 0) {
+            /* It is there and cannot be read: that is not knowing. */
+            peer->answer = HA_UNKNOWN;
+            peer->image = NULL;
+        }
+        return;
+    case HA_FOLD_EMPTY:
+    case HA_FOLD_FOREIGN:
+        /* Somebody else's bytes: no session here, and nobody's witness. */
+        peer->image = NULL;
+        return;
+    }
+}
+
+/* Take over one answer. A touch tells that the item is there, no more. */
+static void take_answer(ha_crew_t *crew, ha_peer_t *peer, const ha_call_t *call)
+{
+    peer->is_asked = 1;
+    peer->is_planned = 0;
+    peer->answer = call->answer;
+    peer->version = call->version;
+    peer->held = span_of(NULL, 0);
+    peer->image = NULL;
+    if (call->answer == HA_UNKNOWN) {
+        crew->silent |= (apr_uint64_t)1 << peer->node;
+    }
+    if (call->answer == HA_HIT && call->verb != HA_TOUCH) {
+        peer->held = call->held;
+        look_at(crew, peer);
+    }
+}
+
+unsigned int ha_crew_run(ha_crew_t *crew)
+{
+    const ha_session_env_t *env = crew->env;
+    ha_call_t *calls = apr_pcalloc(crew->pool, crew->count * sizeof(*calls));
+    ha_peer_t *callers[HA_NODES_MAX];
+    unsigned int count = 0;
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        ha_peer_t *peer = &crew->peers[i];
+
+        if (peer->is_planned) {
+            calls[count].node = peer->node;
+            calls[count].verb = peer->verb;
+            calls[count].data = peer->data;
+            calls[count].version = peer->version;
+            callers[count++] = peer;
+        }
+    }
+    if (count > 0) {
+        env->store->ops->run(env->store, crew->sid->key, calls, count,
+                             env->ttl_sec, env->deadline, crew->pool);
+    }
+    for (i = 0; i < count; i++) {
+        take_answer(crew, callers[i], &calls[i]);
+    }
+    return count;
+}
+
+/*
+ * Fold what all peers hold into one image, on top of base if there is one.
+ * Usually all hold the same, and then the answer is an image that exists: it
+ * is borrowed, not copied, and nobody changes it.
+ */
+ha_image_t *ha_crew_merge(const ha_crew_t *crew, ha_image_t *base)
+{
+    ha_image_t *merged = base;
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        ha_image_t *image = crew->peers[i].image;
+
+        if (image == NULL || image == merged) {
+            continue;
+        }
+        if (merged == NULL) {
+            merged = base = image;
+        }
+        else if (!ha_image_covers(merged, image)) {
+            if (merged == base) {
+                merged = ha_image_make(crew->pool);
+                ha_image_merge(merged, base);
+            }
+            ha_image_merge(merged, image);
+        }
+    }
+    return merged;
+}
+
+unsigned int ha_crew_count(const ha_crew_t *crew, ha_answer_e answer)
+{
+    unsigned int found = 0;
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        const ha_peer_t *peer = &crew->peers[i];
+
+        found += peer->is_asked && peer->answer == answer;
+    }
+    return found;
+}
+
+int ha_crew_is_held(const ha_crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        if (crew->peers[i].image != NULL) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/*
+ * A reliable witness has been there, without a gap, for as long as anything
+ * of this session can be: since it was issued, or for a time to live. It has
+ * the session, or its tombstone, or there is none.
+ */
+static int is_witness(const ha_crew_t *crew, const ha_peer_t *peer)
+{
+    const ha_session_env_t *env = crew->env;
+    apr_time_t since = env->store->ops->whole_since(env->store, peer->node);
+
+    if (since == 0 || peer->answer == HA_UNKNOWN
+        || (peer->answer == HA_HIT && peer->image == NULL)) {
+        return 0;
+    }
+    return since <= env->now - apr_time_from_sec(env->ttl_sec)
+           || since + HA_SKEW_USEC <= env->issued;
+}
+
+int ha_crew_has_witness(const ha_crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->wanted; i++) {
+        if (crew->peers[i].is_asked && is_witness(crew, &crew->peers[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void ha_crew_consult(ha_crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        ha_peer_t *peer = &crew->peers[i];
+
+        if (!peer->is_asked && ha_crew_is_up(crew, peer)) {
+            ha_crew_plan(peer, HA_GET, span_of(NULL, 0));
+        }
+    }
+    ha_crew_run(crew);
+}
+
+/* A target that is silent gives its place to the next node that is up. */
+static void replace_silent(ha_crew_t *crew)
+{
+    unsigned int i;
+    unsigned int next = 0;
+
+    for (i = 0; i < crew->count; i++) {
+        ha_peer_t *peer = &crew->peers[i];
+
+        if (!peer->is_target || !peer->is_asked || peer->is_proved
+            || peer->answer != HA_UNKNOWN) {
+            continue;
+        }
+        while (next < crew->count
+               && (crew->peers[next].is_target
+                   || (crew->peers[next].is_asked
+                       && crew->peers[next].answer == HA_UNKNOWN)
+                   || !ha_crew_is_up(crew, &crew->peers[next]))) {
+            next++;
+        }
+        if (next == crew->count) {
+            return;
+        }
+        peer->is_target = 0;
+        crew->peers[next].is_target = 1;
+    }
+}
+
+/* Whether the log of a peer is worth folding into a snapshot. Records of
+ * newer code stay behind the snapshot and do not count. */
+static int is_long(const ha_peer_t *peer)
+{
+    return peer->fold.result == HA_FOLD_OK
+           && (peer->fold.records - apr_hash_count(peer->image->records)
+                   > HA_FOLD_RECORDS
+               || peer->fold.good - peer->fold.head > HA_FOLD_BYTES);
+}
+
+/* Plan for one target what brings it to whole. Never over newer code. */
+static void plan_repair(ha_peer_t *peer, span_t whole)
+{
+    if (peer->image == NULL && (!peer->is_asked || peer->answer == HA_MISS)) {
+        ha_crew_plan(peer, HA_ADD, whole);
+    }
+    else if (peer->answer == HA_HIT && peer->fold.result != HA_FOLD_NEWER) {
+        ha_crew_plan(peer, HA_CAS, whole);
+    }
+}
+
+/* Note who holds what is needed. A proof stays one: nobody takes back. */
+static void note_proofs(ha_crew_t *crew, const ha_image_t *needed)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        ha_peer_t *peer = &crew->peers[i];
+
+        if (peer->image != NULL && ha_image_covers(peer->image, needed)) {
+            peer->is_proved = 1;
+        }
+    }
+}
+
+/* Whether a peer is to be brought to whole, which merged encodes to. */
+static int is_work(const ha_peer_t *peer, const ha_image_t *merged,
+                   span_t whole)
+{
+    if (peer->image != NULL && span_is_equal(peer->held, whole)) {
+        return 0;
+    }
+    if (merged->ended && peer->image != NULL) {
+        /* The end is for every copy there is. Nor does it do to have it at
+         * the tail of a log: that is as long-lived as the log was, which an
+         * append does not change, and keeps what the user had in it. */
+        return 1;
+    }
+    return peer->is_target
+           && (!peer->is_proved || (peer->image != NULL && is_long(peer)));
+}
+
+/* Plan what is left to do. Whole is what all peers hold together. */
+static void plan_repairs(ha_crew_t *crew, const ha_image_t *merged)
+{
+    span_t whole = span_of(NULL, 0);
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        ha_peer_t *peer = &crew->peers[i];
+
+        if (whole.len == 0 && is_work(peer, merged, whole)) {
+            whole = ha_delta_encode_image(crew->sid, merged, crew->pool);
+        }
+        if (whole.len > 0 && is_work(peer, merged, whole)) {
+            plan_repair(peer, whole);
+        }
+    }
+}
+
+/*
+ * Bring all targets to hold what is needed, in at most the rounds given.
+ * Each round writes what is known by then, so that a cas that won over a
+ * concurrent append has that append in it. Returns what all hold together.
+ */
+ha_image_t *ha_crew_settle(ha_crew_t *crew, ha_image_t *needed, int rounds)
+{
+    ha_image_t *merged = ha_crew_merge(crew, needed);
+
+    note_proofs(crew, needed);
+    while (rounds-- > 0) {
+        replace_silent(crew);
+        plan_repairs(crew, merged);
+        if (ha_crew_run(crew) == 0) {
+            break;
+        }
+        merged = ha_crew_merge(crew, merged);
+        note_proofs(crew, needed);
+    }
+    return merged;
+}
+
+/* Whether an owner lacks what others hold because it was away or forgot. Then
+ * it may lack the end, too, and only the stand-ins of the time know that. */
+static int is_owner_behind(const ha_crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->wanted; i++) {
+        const ha_peer_t *peer = &crew->peers[i];
+
+        if (peer->is_asked && peer->answer == HA_MISS
+            && !is_witness(crew, peer)) {
+            return ha_crew_is_held(crew);
+        }
+    }
+    return 0;
+}
+
+/*
+ * Ask until R nodes have answered, the first ones in the order that do, and
+ * everybody while nobody's word is good enough. R answers meet every write
+ * that R nodes proved while less than R were out of reach: whoever stands
+ * before the writer's nodes was out of reach then, and those are too few.
+ */
+void ha_crew_ask(ha_crew_t *crew)
+{
+    unsigned int i;
+
+    do {
+        replace_silent(crew);
+        for (i = 0; i < crew->count; i++) {
+            if (crew->peers[i].is_target && !crew->peers[i].is_asked) {
+                ha_crew_plan(&crew->peers[i], HA_GET, span_of(NULL, 0));
+            }
+        }
+    } while (ha_crew_run(crew) > 0);
+    if (!ha_crew_has_witness(crew) || is_owner_behind(crew)) {
+        ha_crew_consult(crew);
+    }
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HA_CREW_H
+#define HA_CREW_H
+
+/**
+ * @file ha_crew.h
+ * The nodes of a store at work on one operation on one session.
+ *
+ * ha_session.c says what an operation sends and believes; here is how nodes
+ * are picked, asked, understood and brought to hold the same. One thread.
+ */
+
+#include "ha_session.h"
+
+/** One node in the course of one operation. */
+typedef struct ha_peer_t {
+    unsigned int node;    /**< index in the store */
+    int is_target;        /**< it should hold the session */
+    int is_asked;         /**< it has been asked in this operation */
+    int is_planned;       /**< the next round has a call for it */
+    int is_proved;        /**< it held what was needed, at some moment */
+    ha_verb_e verb;       /**< the last planned call */
+    span_t data;          /**< and its data */
+    ha_answer_e answer;   /**< the last answer */
+    apr_uint64_t version; /**< of the item, on HIT */
+    span_t held;          /**< the item's bytes, on HIT */
+    ha_image_t *image;    /**< what held folds to; NULL: it cannot be read */
+    ha_fold_t fold;       /**< how the fold went */
+} ha_peer_t;
+
+/** An operation: its surroundings, and all nodes in placement order. */
+typedef struct ha_crew_t {
+    const ha_session_env_t *env;   /**< clock, store, budget */
+    const ha_sid_t *sid;           /**< the session */
+    apr_pool_t *pool;              /**< owns everything here */
+    unsigned int count;            /**< entries of peers[] in use */
+    unsigned int wanted;           /**< owners, and so targets */
+    apr_uint64_t silent;           /**< a bit a node: it failed already */
+    ha_peer_t peers[HA_NODES_MAX]; /**< owners first, then stand-ins */
+} ha_crew_t;
+
+/**
+ * Line up all nodes; the first ones that are up become targets.
+ *
+ * @param env outlives the crew
+ * @param sid outlives the crew
+ * @param silent nodes that this request waited for in vain, a bit a node
+ * @param p owns the crew
+ * @return the crew; nobody has been asked
+ */
+ha_crew_t *ha_crew_gather(const ha_session_env_t *env, const ha_sid_t *sid,
+                          apr_uint64_t silent, apr_pool_t *p);
+
+/** Whether a node may be asked: it is up, and has not failed this request. */
+int ha_crew_is_up(const ha_crew_t *crew, const ha_peer_t *peer);
+
+/**
+ * Give a node something to do in the next round. What could not be read back
+ * because it is too large is not planned.
+ *
+ * @param peer one of a crew
+ * @param verb what to do
+ * @param data bytes for add, append and cas, outlive the round
+ */
+void ha_crew_plan(ha_peer_t *peer, ha_verb_e verb, span_t data);
+
+/**
+ * Carry out what is planned, all at the same time, and take the answers.
+ *
+ * @return how many nodes had something to do
+ */
+unsigned int ha_crew_run(ha_crew_t *crew);
+
+/**
+ * Ask until as many nodes have answered as should hold the session, and
+ * everybody while what they say is not good enough.
+ */
+void ha_crew_ask(ha_crew_t *crew);
+
+/** Ask every node that is up and has not been asked yet. */
+void ha_crew_consult(ha_crew_t *crew);
+
+/** How many nodes gave this answer, when last asked. */
+unsigned int ha_crew_count(const ha_crew_t *crew, ha_answer_e answer);
+
+/** Whether any node holds something of the session, or its end. */
+int ha_crew_is_held(const ha_crew_t *crew);
+
+/** Whether an owner has answered that would know of the session. */
+int ha_crew_has_witness(const ha_crew_t *crew);
+
+/**
+ * What all nodes hold together.
+ *
+ * @param base folded in as well; NULL for nothing
+ * @return borrowed from base or a peer when that is all there is, so not to
+ *         be changed; NULL when nobody holds anything and there is no base
+ */
+ha_image_t *ha_crew_merge(const ha_crew_t *crew, ha_image_t *base);
+
+/**
+ * Bring all targets to hold what is needed, in at most the rounds given.
+ *
+ * @param needed what a node must hold to be proved; not changed
+ * @param rounds network round trips, at most
+ * @return what all hold together, as ha_crew_merge() returns it
+ */
+ha_image_t *ha_crew_settle(ha_crew_t *crew, ha_image_t *needed, int rounds);
+
+#endif
