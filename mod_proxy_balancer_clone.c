@@ -3,8 +3,8 @@
  * mod_proxy_balancer_clone: each request goes to the application server that
  * its session names, and to another one when that cannot be reached.
  *
- * It works inside the stock mod_proxy_balancer, as its lbmethod and by four
- * hooks that watch and decline; members, flags and counters stay where
+ * It works inside the stock mod_proxy_balancer, as its lbmethod and by five
+ * hooks that watch; members, flags and counters stay where
  * balancer-manager shows them.
  *
  *   clone_cmds     directives
@@ -38,6 +38,8 @@ static void register_hooks(apr_pool_t *p)
                            APR_HOOK_REALLY_FIRST);
     proxy_hook_scheme_handler(clone_hooks_scheme_handler, NULL, NULL,
                               APR_HOOK_REALLY_FIRST);
+    proxy_hook_post_request(clone_hooks_post_request, NULL, balancer,
+                            APR_HOOK_REALLY_FIRST);
     APR_OPTIONAL_HOOK(proxy, create_req, clone_hooks_create_req, NULL, NULL,
                       APR_HOOK_REALLY_FIRST);
 }

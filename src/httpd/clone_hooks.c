@@ -2,6 +2,7 @@
 #include "clone_hooks.h"
 
 #include <apr_cstr.h>
+#include <apr_strings.h>
 #include <http_log.h>
 
 #include "clone_request.h"
@@ -41,42 +42,56 @@ int clone_hooks_pre_request(proxy_worker **worker, proxy_balancer **balancer,
         return DECLINED;
     }
     req = clone_request_get(r);
-    if (req != NULL && req->shown == *balancer && *worker != NULL) {
+    if (req == NULL || req->shown != *balancer) {
+        return DECLINED;
+    }
+    if (req->is_over) {
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+    if (req->last != NULL && !clone_request_is_tried(req, req->last)) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, CRLOG(0204)
                       "%s: %s could not be reached, asking another member",
-                      (*balancer)->s->name, (*worker)->s->name_ex);
-        clone_request_add_tried(req, *worker);
+                      (*balancer)->s->name, req->last->s->name_ex);
+        clone_request_add_tried(req, req->last);
     }
     return DECLINED;
 }
 
 /*
- * mod_proxy goes on to another member only if the failed one is marked as in
- * error when it looks. Another thread's retry may have taken the mark away in
- * between; with retry=0 it does so at every request. Only for failures before
- * the request was sent: a 503 that the member itself answered marks nobody.
+ * Whether an attempt failed before the member had the request, so that
+ * another one may have it. mod_proxy_http says 503 to a connection that could
+ * not be made; a 503 that the member answered came after create_req. Other
+ * schemes, and ways through another proxy, stay with mod_proxy's own loop.
  */
-static void keep_mark(const clone_request_t *req, proxy_worker *worker, int rc)
+static int is_unreached(const clone_request_t *req, const proxy_worker *worker,
+                        const proxy_server_conf *conf, int rc)
 {
-    if (rc == HTTP_SERVICE_UNAVAILABLE && !req->is_sent
-        && apr_cstr_casecmpn(worker->s->scheme, "http", 4) == 0
-        && !(worker->s->status & PROXY_WORKER_IGNORE_ERRORS)
-        && PROXY_WORKER_IS_USABLE(worker)) {
-        worker->s->error_time = apr_time_now();
-        worker->s->status |= PROXY_WORKER_IN_ERROR;
-    }
+    return rc == HTTP_SERVICE_UNAVAILABLE && !req->is_sent
+           && conf->proxies->nelts == 0
+           && apr_cstr_casecmpn(worker->s->scheme, "http", 4) == 0;
 }
 
-int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
-                               proxy_server_conf *conf, char *url,
-                               const char *proxyhost, apr_port_t proxyport)
+/*
+ * Whether the loop around us must stop. It looks at the member it gave us
+ * first, which says nothing of the one that we asked last; and a member that
+ * had the request may have worked on it, whoever marked it meanwhile. Only
+ * ping= fails after create_req and before the body is sent.
+ */
+static int is_final(const clone_request_t *req, const proxy_worker *first)
 {
-    clone_request_t *req = clone_request_get(r);
+    if (req->is_sent && !req->last->s->ping_timeout_set) {
+        return 1;
+    }
+    return req->last != first && PROXY_WORKER_IS_USABLE(req->last);
+}
+
+/* Run the real handler once. */
+static int attempt(clone_request_t *req, request_rec *r, proxy_worker *worker,
+                   proxy_server_conf *conf, char *url, const char *proxyhost,
+                   apr_port_t proxyport)
+{
     int rc;
 
-    if (req == NULL || req->is_inside) {
-        return DECLINED;
-    }
     clone_request_export(req, r, worker);
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, CRLOG(0201)
                   "%s: clone %s at %s: %s, of %u sessions given, after %d "
@@ -84,11 +99,55 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
                   worker->s->route[0] != '\0' ? worker->s->route : "-",
                   worker->s->name_ex, clone_reason_name(req->choice.reason),
                   req->session_count, req->tried->nelts);
+    req->last = worker;
     req->is_sent = 0;
     req->is_inside = 1;
     rc = proxy_run_scheme_handler(r, worker, conf, url, proxyhost, proxyport);
     req->is_inside = 0;
-    keep_mark(req, worker, rc);
+    return rc;
+}
+
+/*
+ * mod_proxy's loop goes on only while the failed member is marked as in
+ * error. Any other request may take the mark away in between, with retry=0
+ * it always does, and members with status +I never carry it: one request in
+ * some thousands got a 503 that way although others were up. So the next
+ * attempt is made here, by the same steps as in the loop.
+ */
+int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
+                               proxy_server_conf *conf, char *url,
+                               const char *proxyhost, apr_port_t proxyport)
+{
+    clone_request_t *req = clone_request_get(r);
+    const proxy_worker *first = worker;
+    int rc;
+
+    if (req == NULL || req->is_inside) {
+        return DECLINED;
+    }
+    for (;;) {
+        proxy_balancer *balancer = req->shown;
+
+        rc = attempt(req, r, worker, conf, url, proxyhost, proxyport);
+        if (!is_unreached(req, worker, conf, rc)) {
+            req->is_over = is_final(req, first);
+            return rc;
+        }
+        if (req->tried->nelts >= req->shown->s->max_attempts) {
+            break;
+        }
+        url = apr_pstrdup(r->pool, req->url);
+        rc = ap_proxy_pre_request(&worker, &balancer, r, conf, &url);
+        if (rc == OK && ap_proxy_initialize_worker(worker, r->server,
+                                                   conf->pool) != OK) {
+            rc = HTTP_INTERNAL_SERVER_ERROR;
+        }
+        if (rc != OK) {
+            break;
+        }
+    }
+    /* The loop around us shall not begin again. */
+    req->is_over = 1;
     return rc;
 }
 
@@ -100,4 +159,16 @@ int clone_hooks_create_req(request_rec *r, request_rec *backend_r)
         req->is_sent = 1;
     }
     return DECLINED;
+}
+
+int clone_hooks_post_request(proxy_worker *worker, proxy_balancer *balancer,
+                             request_rec *r, proxy_server_conf *conf)
+{
+    const clone_request_t *req = clone_request_get(r);
+
+    if (req == NULL || req->shown != balancer || req->last == NULL
+        || req->last == worker) {
+        return DECLINED;
+    }
+    return proxy_run_post_request(req->last, balancer, r, conf);
 }

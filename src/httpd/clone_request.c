@@ -74,6 +74,7 @@ clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer,
 
     clone_server_settings(&conf, r->server, balancer->s->name);
     req->shown = copy_of(balancer, r->pool);
+    req->url = apr_pstrdup(r->pool, url);
     req->cookie = apr_pstrdup(r->pool, balancer->s->sticky);
     req->parameter = apr_pstrdup(r->pool, balancer->s->sticky_path);
     req->tried = apr_array_make(r->pool, 2, sizeof(proxy_worker *));

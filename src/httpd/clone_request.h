@@ -23,6 +23,7 @@
 /** A request on its way through a balancer. */
 typedef struct clone_request_t {
     proxy_balancer *shown;  /**< the copy that mod_proxy_balancer works on */
+    const char *url;        /**< where to, before a member is chosen */
     const char *cookie;     /**< the session cookie's name */
     const char *parameter;  /**< the session's parameter in URLs */
     clone_ids_t *sessions;  /**< what cookies and URL say, best first */
@@ -30,6 +31,8 @@ typedef struct clone_request_t {
     unsigned int cookies;   /**< so many of sessions[] are from cookies */
     apr_array_header_t *tried; /**< of proxy_worker *, failed already */
     clone_choice_t choice;  /**< the last decision */
+    proxy_worker *last;     /**< who was asked last, or NULL */
+    unsigned int is_over : 1;   /**< no further attempt */
     unsigned int is_inside : 1; /**< within our scheme_handler */
     unsigned int is_sent : 1;   /**< the member has all of the request */
 } clone_request_t;

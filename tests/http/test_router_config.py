@@ -143,6 +143,9 @@ def test_each_host_may_say_it_otherwise(httpd, clones):
         + host("named-off", named.format("Off") + proxy_pass)
         + host("named-on", "ProxyCloneRouting Off\n" + named.format("On")
                + proxy_pass)
+        + host("rewrites-off", "ProxyCloneRouting Off\nProxyTimeout 20\n"
+               "RewriteEngine On\n"
+               "RewriteRule ^/(.*) balancer://shop/$1 [P]")
         + host("other-profile", "ProxyCloneProfile websphere\n" + proxy_pass),
         own=OWN)
     dot = {"Cookie": "JSESSIONID=s1.B"}
@@ -151,6 +154,7 @@ def test_each_host_may_say_it_otherwise(httpd, clones):
     # without the router: stock mod_proxy_balancer serves s1.B, and no word
     assert route_of(server, "off", dot) == {("B", None)}
     assert route_of(server, "named-off", dot) == {("B", None)}
+    assert route_of(server, "rewrites-off", dot) == {("B", None)}
     assert route_of(server, "other-profile", cookie("X", "B")) == {
         ("B", "next")}
     assert {r for _, r in route_of(server, "off", cookie("X", "B"))} == {None}

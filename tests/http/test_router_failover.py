@@ -4,6 +4,7 @@
 import concurrent.futures
 import hashlib
 import os
+import subprocess
 
 import pytest
 
@@ -73,30 +74,88 @@ def test_a_dead_member_is_asked_once_a_request_although_retry_is_0(httpd,
 
 
 def test_retry_0_serves_new_visitors_too(httpd, clones):
+    # A is so heavy that byrequests offers it again and again
     three = clones("A", "B", "C")
-    server = httpd(shop(three, options="lbmethod=bybusyness",
-                        members="retry=0"), own=OWN)
+    server = httpd(shop(three, members={
+        "A": "loadfactor=100 retry=0", "B": "retry=0", "C": "retry=0"}),
+        own=OWN)
     allow_dead(server)
     three["A"].kill9()
     three["B"].kill9()
-    assert [served(server.get("/"))[0] for _ in range(12)] == ["C"] * 12
+    assert [served(server.get("/")) for _ in range(6)] == [("C", "new")] * 6
 
 
 def test_retry_0_serves_all_although_others_retry_at_the_same_time(httpd,
                                                                    clones):
+    # each retry takes away the mark that mod_proxy's own loop looks for
+    two = clones("A", "B")
+    server = httpd(shop(two, members="retry=0"), own=OWN, loglevel="crit")
+    two["A"].kill9()
+    page = httpd(own=())
+    page.file("home", "x")
+    two["B"].kill9()
+    server.graceful(server.conf.replace(two["B"].url, page.url))
+    done = subprocess.run(
+        ["ab", "-q", "-k", "-n", "20000", "-c", "32", "-H",
+         "Cookie: JSESSIONID=0000s:A", server.url + "/home"],
+        stdout=subprocess.PIPE, text=True, check=True)
+    assert "Complete requests:      20000" in done.stdout
+    assert "Non-2xx responses" not in done.stdout, done.stdout
+
+
+def test_members_that_ignore_errors_fail_over_too(httpd, clones):
     three = clones("A", "B", "C")
-    server = httpd(shop(three, members="retry=0"), own=OWN)
+    server = httpd(shop(three, members="status=+I"), own=OWN)
     allow_dead(server)
     three["A"].kill9()
+    for method, size, chunked in BODIES:
+        answer, sha = send(server, method, size, chunked,
+                           headers=cookie("A", "C"))
+        assert served(answer) == ("C", "next")
+        assert arrived_whole(answer, size, sha)
+    assert "Err" not in Manager(server).members()["A"]["status"]
 
-    def visit(n):
-        with server.client() as c:
-            return [c.get("/", headers=cookie("A", session=f"u{n}")).status
-                    for _ in range(40)]
 
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        got = [status for one in pool.map(visit, range(16)) for status in one]
-    assert got == [200] * 640
+@pytest.mark.parametrize("attempts, status", [(0, 503), (1, 503), (2, 200)])
+def test_maxattempts_counts_the_further_attempts(httpd, clones, attempts,
+                                                 status):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, options=f"maxattempts={attempts}"), own=OWN)
+    allow_nobody(server)
+    three["A"].kill9()
+    three["B"].kill9()
+    answer = server.get("/", headers=cookie("A", "B", "C"))
+    assert answer.status == status
+    refused = [l for l in server.log.lines("error") if "AH00957" in l]
+    assert len(refused) == min(attempts + 1, 2)
+    assert len(three["C"].requests) == (status == 200)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_a_stand_in_has_answered_is_not_asked_of_a_third(httpd, clones,
+                                                              method):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, before="ProxyErrorOverride On 503\n"
+                        "ErrorDocument 503 sorry\n"), own=OWN)
+    allow_dead(server)
+    three["A"].kill9()
+    three["B"].behave("status 503")
+    answer = server.request(method, "/", headers=cookie("A", "B", "C"))
+    assert (answer.status, answer.body) == (503, b"sorry")
+    assert len(three["B"].requests) == 1 and three["C"].requests == []
+    assert "Err" not in Manager(server).members()["B"]["status"]
+
+
+def test_failonstatus_marks_the_member_that_answered(httpd, clones):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, options="failonstatus=503"), own=OWN)
+    allow_dead(server)
+    three["A"].kill9()
+    three["B"].behave("status 503")
+    assert server.get("/", headers=cookie("A", "B")).status == 503
+    server.log.expect("AH01174")
+    assert "Err" in Manager(server).members()["B"]["status"]
+    assert served(server.get("/", headers=cookie("A", "B")))[0] == "C"
 
 
 @pytest.mark.parametrize("profile, sep", [
