@@ -58,9 +58,6 @@
 #define HA_SECRET_LEN_MIN 32
 #define HA_SECRET_LEN_MAX 1024
 
-/** Microseconds that a stamp may be ahead of this host's clock. */
-#define HA_DRIFT_MAX_USEC (10 * 1000000LL)
-
 /** Microseconds by which clocks of two web servers may differ unnoticed. */
 #define HA_SKEW_USEC (2 * 1000000LL)
 

@@ -56,7 +56,7 @@ void sim_yield(sim_t *sim);
 /** Faults of a node. */
 void sim_cut(sim_t *sim, unsigned int node);    /**< unreachable */
 void sim_mend(sim_t *sim, unsigned int node);   /**< reachable again */
-void sim_probe(sim_t *sim, unsigned int node);  /**< by all hosts that left it */
+void sim_probe(sim_t *sim, unsigned int node);  /**< by hosts that left it */
 void sim_forget(sim_t *sim, unsigned int node); /**< restarted, empty */
 /** Answers that get lost after they took effect, in percent. */
 void sim_deafen(sim_t *sim, unsigned int node, unsigned int percent);

@@ -4,9 +4,10 @@
  * nodes are cut off, mended, restarted empty and made to lose answers. At
  * most R-1 of N nodes fail in one epoch, which is what the protocol promises
  * to survive; the next epoch, with other nodes, begins when all are mended,
- * their probers have noticed, and somebody has seen R copies since. The clocks of the web servers differ
- * by up to a minute. Each client writes a counter of its own, through any web
- * server, so what a reader must see is known at every moment:
+ * their probers have noticed, and somebody has seen R copies since. The
+ * clocks of the web servers differ by up to a minute. Each client writes a
+ * counter of its own, through any web server, so what a reader must see is
+ * known at every moment:
  *
  *     acknowledged before the load began <= value <= attempted by its end
  *
