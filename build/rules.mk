@@ -227,6 +227,25 @@ check-lint: all $(OUT)/obj/flags
 check-san: all tests $(OUT)/obj/flags
 	@$(CHECK) build asan tsan valgrind http_asan mpm static
 
+# What libFuzzer finds new stays in out-fuzz/corpus; move there what matters.
+FUZZ_SECONDS ?= 60
+$(OUT)/fuzzer/%: $(OUT)/obj/tests/fuzz/%.o $(OUT)/lib/core_clone.a \
+    $(OUT)/lib/core_ha.a
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
+fuzz-run: $(FUZZ:$(OUT)/fuzz/%=$(OUT)/fuzzer/%)
+	@for program in $^; do \
+	    name=$${program##*/fuzz_}; \
+	    mkdir -p $(OUT)/corpus/$$name; \
+	    echo "== fuzz $$name"; \
+	    $$program -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	        -verbosity=0 -artifact_prefix=$(OUT)/corpus/$$name- \
+	        $(OUT)/corpus/$$name tests/fuzz/corpus/$$name || exit 1; \
+	done
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang OUT=out-fuzz \
+	    SAN=fuzzer-no-link,address,undefined fuzz-run
+
 # ---- demonstration ---------------------------------------------------------
 
 demo: all
@@ -261,6 +280,7 @@ help:
 #: make check       unit, HTTP and lint tests and the demonstration
 #: make check-unit  make check-http  make check-lint     one of them
 #: make check-san   sanitizers, valgrind, both compilers, every MPM
+#: make fuzz        clang's fuzzer, FUZZ_SECONDS=60 for each parser
 #: make install     into the httpd that apxs names (DESTDIR= is honoured)
 #: make uninstall   undo it
 #: make clean
