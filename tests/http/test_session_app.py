@@ -222,15 +222,16 @@ def test_an_error_document_shares_the_session(site, jar):
     assert loads(s.server) == 1
 
 
-def test_what_a_redirected_request_changed_is_kept(site, jar):
-    s = site("ErrorDocument 410 /cgi-bin/app\n")
-    s.server.cgi("gone", "#!/bin/sh\necho 'Status: 410'\n"
+def test_a_change_before_an_internal_redirect_is_kept(site, jar):
+    s = site()
+    s.server.cgi("first", "#!/bin/sh\necho 'Location: /cgi-bin/app'\n"
                  "echo 'X-Change: a=1'\necho\n")
-    s.server.file("x", "1")
-    answer = s.server.get("/cgi-bin/gone", jar=jar)
-    assert not answer.all("X-Change")
-    s.set(jar, b=2)
-    assert s.session(jar)["b"] == "2"
+    answer = s.server.get("/cgi-bin/first", jar=jar)
+    assert answer.status == 200 and not answer.all("X-Change")
+    assert len(answer.all("Set-Cookie")) == 1
+    assert s.session(jar) == {"a": "1"}
+    s.server.get("/cgi-bin/first", jar=jar)
+    assert loads(s.server) == 2
 
 
 def test_a_rewritten_request_shares_the_session(site, jar):
@@ -384,6 +385,15 @@ def test_use_renews_a_session_now_and_then(site, jar, workdir, memcacheds):
     wait_until(lambda: s.session(jar) == {"a": "1"}
                and writes(node) > before, 10, "touch")
     s.log.expect("HA0408")
+
+
+def test_changes_renew_a_session_too(site, jar, workdir, memcacheds):
+    s = site(nodes_conf(memcacheds(2), secret_file(workdir))
+             + "SessionHAIdleLimit 2s\n")
+    s.set(jar, a=0)
+    wait_until(lambda: s.set(jar, a=len(s.server.access))
+               and s.log.has("HA0408"), 10, "touch")
+    assert "2 of 2" in s.log.expect("HA0408")
 
 
 def test_use_does_not_renew_a_session_every_time(site, jar, workdir,
