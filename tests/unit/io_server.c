@@ -67,12 +67,13 @@ apr_port_t io_closed_port(void)
 
 /* ---- memcached ---------------------------------------------------------- */
 
-static int can_connect(const io_memcached_t *server)
+/* A connection; -1 when nobody listens. */
+static int connect_to(const io_memcached_t *server)
 {
     struct sockaddr_in in = loopback(server->port);
     struct sockaddr_un un;
     int fd;
-    int is_there;
+    int failed;
 
     memset(&un, 0, sizeof(un));
     un.sun_family = AF_UNIX;
@@ -80,11 +81,45 @@ static int can_connect(const io_memcached_t *server)
     fd = socket(server->port ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC,
                 0);
     must(fd >= 0, "socket");
-    is_there = server->port
-                   ? connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0
-                   : connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0;
+    failed = server->port
+                 ? connect(fd, (struct sockaddr *)&in, sizeof(in))
+                 : connect(fd, (struct sockaddr *)&un, sizeof(un));
+    if (failed) {
+        must(close(fd) == 0, "close");
+        return -1;
+    }
+    return fd;
+}
+
+static int can_connect(const io_memcached_t *server)
+{
+    int fd = connect_to(server);
+
+    return fd >= 0 && close(fd) == 0;
+}
+
+long io_memcached_stat(const io_memcached_t *server, const char *name)
+{
+    char answer[16384];
+    char line[100];
+    apr_size_t len = 0;
+    const char *at;
+    int fd = connect_to(server);
+
+    must(fd >= 0, "connect");
+    must(send(fd, "stats\r\n", 7, MSG_NOSIGNAL) == 7, "send");
+    do {
+        ssize_t got = recv(fd, answer + len, sizeof(answer) - 1 - len, 0);
+
+        must(got > 0, "recv");
+        len += (apr_size_t)got;
+        answer[len] = '\0';
+    } while (strstr(answer, "END\r\n") == NULL);
     must(close(fd) == 0, "close");
-    return is_there;
+    (void)snprintf(line, sizeof(line), "STAT %s ", name);
+    at = strstr(answer, line);
+    must(at != NULL, name);
+    return strtol(at + strlen(line), NULL, 10);
 }
 
 static void become_memcached(const io_memcached_t *server, pid_t parent)

@@ -32,6 +32,9 @@ void io_memcached_start_unix(io_memcached_t *server, const char *path);
 /** Start it again, empty, where it was. */
 void io_memcached_restart(io_memcached_t *server);
 
+/** One of its statistics, by name. */
+long io_memcached_stat(const io_memcached_t *server, const char *name);
+
 /** Kill it with SIGKILL, and wait until it is gone. */
 void io_memcached_kill(io_memcached_t *server);
 
