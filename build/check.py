@@ -236,6 +236,9 @@ def with_out(args, out):
 def stage_build(args):
     """Everything compiles under both compilers and each sanitizer."""
     stage = Stage("builds", args.out)
+    # These makes are not part of the one that may have called us.
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith(("MAKE", "MFLAGS"))}
     for what, settings in (
             ("gcc", ["CC=gcc", "OUT=out-gcc"]),
             ("clang", ["CC=clang", "OUT=out-clang"]),
@@ -243,7 +246,7 @@ def stage_build(args):
             ("gcc, TSan", ["SAN=thread", "OUT=out-tsan"])):
         status, text, seconds = run(
             ["make", f"-j{os.cpu_count() or 2}", "all", "tests", *settings],
-            600)
+            600, env=env)
         stage.add(what, int(status == 0), int(status != 0), text, seconds)
     return stage.end()
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [--quiet] NEED...     NEED: build, demo, check, san
+# deps.sh [--quiet] NEED...     NEED: build, demo, check, bench, san
 #
 # Installs what is missing for these needs from the distribution's packages:
 # apt on Debian and Ubuntu, dnf on Fedora and RHEL kin. Looks for the things
@@ -52,9 +52,12 @@ check|python pytest|python3-pytest|python3-pytest
 check|python xdist|python3-pytest-xdist|python3-pytest-xdist
 check|tool openssl|openssl|openssl
 check|tool htpasswd|apache2-utils|httpd-tools
+check|tool ab|apache2-utils|httpd-tools
+check|tool curl|curl|curl
 check|tool git|git|git
 check|tool chromedriver|chromium chromium-driver|chromium chromedriver
 check|tomcat|tomcat10-common default-jre-headless|tomcat
+bench|tool wrk|wrk|wrk
 san|tool clang|clang libclang-rt-dev|clang compiler-rt
 san|tool valgrind|valgrind|valgrind
 san|tool cppcheck|cppcheck|cppcheck

@@ -31,6 +31,9 @@ NEEDS := build
 ifneq ($(filter demo bench% check check-% deps,$(GOALS)),)
 NEEDS += demo
 endif
+ifneq ($(filter bench%,$(GOALS)),)
+NEEDS += bench
+endif
 ifneq ($(filter check check-% fuzz deps,$(GOALS)),)
 NEEDS += check
 endif
@@ -98,13 +101,13 @@ HA_SRC := $(wildcard mod_session_ha.c src/core/ha_*.c src/io/ha_*.c \
 CLONE_SRC := $(wildcard mod_proxy_balancer_clone.c src/core/clone_*.c \
                         src/core/ha_place.c src/core/ha_interval.c \
                         src/httpd/clone_*.c)
-MODULES := $(wildcard mod_*.c)
-SO := $(MODULES:%.c=$(OUT)/modules/%.so)
+SO := $(OUT)/modules/mod_session_ha.so \
+      $(OUT)/modules/mod_proxy_balancer_clone.so
 
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san demo bench-router install uninstall clean help
+        check-san fuzz fuzz-run demo bench-router install uninstall clean help
 .SECONDARY:
 
 all: $(SO)
