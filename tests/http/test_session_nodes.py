@@ -121,7 +121,8 @@ def test_a_save_on_one_of_two_says_degraded(cluster, jar):
     wait_until(lambda: s.log.has("HA0212") or not s.told(jar), 10,
                "a node marked down")
     s.set(jar, b=1)
-    assert s.server.access[-1]["save"] == "1/2 degraded"
+    wait_until(lambda: s.server.access[-1]["save"] == "1/2 degraded", 5,
+               "1/2 degraded in access_log, which is written last")
 
 
 def test_a_hung_node_costs_one_budget_and_then_nothing(cluster, jar):
