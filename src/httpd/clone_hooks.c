@@ -61,7 +61,8 @@ int clone_hooks_pre_request(proxy_worker **worker, proxy_balancer **balancer,
  * Whether an attempt failed before the member had the request, so that
  * another one may have it. mod_proxy_http says 503 to a connection that could
  * not be made; a 503 that the member answered came after create_req. Other
- * schemes, and ways through another proxy, stay with mod_proxy's own loop.
+ * schemes, ways through another proxy and a ping= that failed stay with
+ * mod_proxy's own loop.
  */
 static int is_unreached(const clone_request_t *req, const proxy_worker *worker,
                         const proxy_server_conf *conf, int rc)
@@ -69,20 +70,6 @@ static int is_unreached(const clone_request_t *req, const proxy_worker *worker,
     return rc == HTTP_SERVICE_UNAVAILABLE && !req->is_sent
            && conf->proxies->nelts == 0
            && apr_cstr_casecmpn(worker->s->scheme, "http", 4) == 0;
-}
-
-/*
- * Whether the loop around us must stop. It looks at the member it gave us
- * first, which says nothing of the one that we asked last; and a member that
- * had the request may have worked on it, whoever marked it meanwhile. Only
- * ping= fails after create_req and before the body is sent.
- */
-static int is_final(const clone_request_t *req, const proxy_worker *first)
-{
-    if (req->is_sent && !req->last->s->ping_timeout_set) {
-        return 1;
-    }
-    return req->last != first && PROXY_WORKER_IS_USABLE(req->last);
 }
 
 /* Run the real handler once. */
@@ -119,7 +106,6 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
                                const char *proxyhost, apr_port_t proxyport)
 {
     clone_request_t *req = clone_request_get(r);
-    const proxy_worker *first = worker;
     int rc;
 
     if (req == NULL || req->is_inside) {
@@ -130,7 +116,6 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
 
         rc = attempt(req, r, worker, conf, url, proxyhost, proxyport);
         if (!is_unreached(req, worker, conf, rc)) {
-            req->is_over = is_final(req, first);
             return rc;
         }
         if (req->tried->nelts >= req->shown->s->max_attempts) {

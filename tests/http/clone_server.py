@@ -89,6 +89,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def handle_expect_100(self):
+        # the base class leaves the line in our buffer
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
+
     def body(self):
         """Read the request body; returns (length, sha256, framing)."""
         digest, length = hashlib.sha256(), 0

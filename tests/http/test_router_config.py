@@ -172,8 +172,9 @@ def test_hosts_that_share_the_main_server_s_balancer_may_differ(
     rewrite = "RewriteEngine On\nRewriteRule ^/(.*) balancer://shop/$1 [P]\n"
     server = httpd(
         f"ProxyCloneRouting {main}\n" + SHOW + balancer(clones("A", "B"))
-        + host("main", "RewriteEngine Off") + "".join(host(name, text + "\n" + rewrite)
-                                     for name, text in hosts.items()), own=OWN)
+        + host("main", "RewriteEngine Off")
+        + "".join(host(name, text + "\n" + rewrite)
+                  for name, text in hosts.items()), own=OWN)
     for name, is_routed in wanted.items():
         got = route_of(server, name, cookie("X", "B"))
         if is_routed:
@@ -221,8 +222,9 @@ def test_the_configured_lbmethod_decides_for_new_visitors(httpd, clones, base):
 
 def test_each_virtual_host_keeps_the_lbmethod_stock_gives_it(httpd, clones):
     two = clones("A", "B")
-    text = (shop(two, inside="ProxyCloneRouting Off", options="lbmethod=bybusyness").replace(
-                "ProxyPass / ", "ProxyPass /main/ ")
+    text = (shop(two, inside="ProxyCloneRouting Off",
+                 options="lbmethod=bybusyness").replace(
+                     "ProxyPass / ", "ProxyPass /main/ ")
             + host("same", "ProxyPass /same/ balancer://shop/")
             + host("own", "ProxyPass /own/ balancer://shop/ "
                    "lbmethod=bytraffic"))

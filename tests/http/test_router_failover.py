@@ -88,13 +88,15 @@ def test_retry_0_serves_new_visitors_too(httpd, clones):
 def test_retry_0_serves_all_although_others_retry_at_the_same_time(httpd,
                                                                    clones):
     # each retry takes away the mark that mod_proxy's own loop looks for
+    # a fast B, a dead A
     two = clones("A", "B")
-    server = httpd(shop(two, members="retry=0"), own=OWN, loglevel="crit")
+    fast = httpd(own=())
+    fast.file("home", "x")
+    server = httpd(shop(two, members="retry=0").replace(
+        two["B"].url, fast.url), own=OWN, loglevel="crit")
+    for one in (fast, server):
+        one.log.allow("MaxRequestWorkers")
     two["A"].kill9()
-    page = httpd(own=())
-    page.file("home", "x")
-    two["B"].kill9()
-    server.graceful(server.conf.replace(two["B"].url, page.url))
     done = subprocess.run(
         ["ab", "-q", "-k", "-n", "20000", "-c", "32", "-H",
          "Cookie: JSESSIONID=0000s:A", server.url + "/home"],
@@ -144,6 +146,26 @@ def test_what_a_stand_in_has_answered_is_not_asked_of_a_third(httpd, clones,
     assert (answer.status, answer.body) == (503, b"sorry")
     assert len(three["B"].requests) == 1 and three["C"].requests == []
     assert "Err" not in Manager(server).members()["B"]["status"]
+
+
+@pytest.mark.parametrize("dead", [(), ("A",)])
+def test_a_ping_that_fails_goes_on_with_the_body(httpd, clones, dead):
+    three = clones("A", "B", "C")
+    server = httpd(shop(three, members="ping=500ms"), own=OWN)
+    allow_dead(server)
+    for tag in ("AH01102", "AH00898"):
+        server.log.allow(tag)
+    for clone_id in dead:
+        three[clone_id].kill9()
+    frozen = three["B" if dead else "A"]
+    frozen.freeze()
+    answer, sha = send(server, "POST", 100_000, False,
+                       headers=cookie("A", "B", "C") if dead
+                       else cookie("A", "C"))
+    assert served(answer) == ("C", "next")
+    assert arrived_whole(answer, 100_000, sha)
+    server.log.expect("AH00898")
+    frozen.thaw()
 
 
 def test_failonstatus_marks_the_member_that_answered(httpd, clones):

@@ -256,8 +256,9 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_loop_test(tests, a_value_is_split_as_its_profile_says, 0,
                         LENGTH_OF(rows));
-    tcase_add_loop_test(tests, every_prefix_of_a_value_is_read_within_its_bounds,
-                        0, LENGTH_OF(rows));
+    tcase_add_loop_test(tests,
+                        every_prefix_of_a_value_is_read_within_its_bounds, 0,
+                        LENGTH_OF(rows));
     tcase_add_test(tests, a_clone_id_is_a_whole_token);
     tcase_add_test(tests, the_version_is_no_part_of_the_session);
     tcase_add_test(tests, more_clone_ids_than_the_limit_are_ignored);
