@@ -16,6 +16,7 @@ static void begin(proxy_balancer **balancer, request_rec *r,
                   proxy_server_conf *conf, const char *url)
 {
     proxy_balancer *real = ap_proxy_get_balancer(r->pool, conf, url, 1);
+    clone_request_t *req = NULL;
 
     clone_request_drop(r);
     if (real == NULL || PROXY_THREAD_LOCK(real) != APR_SUCCESS) {
@@ -26,9 +27,13 @@ static void begin(proxy_balancer **balancer, request_rec *r,
      * sync too, but the copy. */
     (void)ap_proxy_sync_balancer(real, r->server, conf);
     if (clone_server_is_routed(r->server, real)) {
-        *balancer = clone_request_make(r, real, url)->shown;
+        req = clone_request_make(r, real);
     }
     (void)PROXY_THREAD_UNLOCK(real);
+    if (req != NULL) {
+        clone_request_read(req, r, url);
+        *balancer = req->shown;
+    }
 }
 
 int clone_hooks_pre_request(proxy_worker **worker, proxy_balancer **balancer,

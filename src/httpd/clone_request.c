@@ -23,13 +23,42 @@ static proxy_balancer *copy_of(const proxy_balancer *balancer, apr_pool_t *p)
     return copy;
 }
 
-static void read_sessions(clone_request_t *req, request_rec *r,
-                          const char *url, clone_profile_e profile)
+/* Keep those values that are sessions. */
+static void parse_values(clone_request_t *req, request_rec *r,
+                         const clone_values_t *values)
+{
+    clone_profile_e profile;
+    clone_conf_t conf;
+    unsigned int i;
+
+    clone_server_settings(&conf, r->server, req->shown->s->name);
+    profile = clone_conf_profile(&conf);
+    req->sessions = apr_palloc(r->pool,
+                               values->count * sizeof(*req->sessions));
+    for (i = 0; i < values->count; i++) {
+        clone_parse_e parse = clone_ids_parse(
+            &req->sessions[req->session_count], values->value[i], profile);
+
+        if (parse == CLONE_PARSE_OK) {
+            req->session_count++;
+            req->cookies += i < values->cookies;
+        }
+        else {
+            ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, CRLOG(0203)
+                          "%s %s, %" APR_SIZE_T_FMT " bytes: %s, ignored",
+                          i < values->cookies ? "cookie" : "parameter",
+                          i < values->cookies ? req->cookie : req->parameter,
+                          values->value[i].len, clone_parse_name(parse));
+        }
+    }
+}
+
+void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
 {
     const char *header = apr_table_get(r->headers_in, "Cookie");
     clone_values_t values;
-    unsigned int i;
 
+    req->url = apr_pstrdup(r->pool, url);
     clone_values_init(&values);
     if (header != NULL) {
         clone_values_add_cookies(&values, span_of_text(header),
@@ -43,42 +72,19 @@ static void read_sessions(clone_request_t *req, request_rec *r,
         clone_values_add_query(&values, span_of_text(r->args),
                                span_of_text(req->parameter));
     }
-    if (values.count == 0) {
-        return;
-    }
-    req->sessions = apr_palloc(r->pool,
-                               values.count * sizeof(*req->sessions));
-    for (i = 0; i < values.count; i++) {
-        clone_parse_e parse = clone_ids_parse(
-            &req->sessions[req->session_count], values.value[i], profile);
-
-        if (parse == CLONE_PARSE_OK) {
-            req->session_count++;
-            req->cookies += i < values.cookies;
-        }
-        else {
-            ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, CRLOG(0203)
-                          "%s %s, %" APR_SIZE_T_FMT " bytes: %s, ignored",
-                          i < values.cookies ? "cookie" : "parameter",
-                          i < values.cookies ? req->cookie : req->parameter,
-                          values.value[i].len, clone_parse_name(parse));
-        }
+    if (values.count > 0) {
+        parse_values(req, r, &values);
     }
 }
 
-clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer,
-                                    const char *url)
+clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer)
 {
     clone_request_t *req = apr_pcalloc(r->pool, sizeof(*req));
-    clone_conf_t conf;
 
-    clone_server_settings(&conf, r->server, balancer->s->name);
     req->shown = copy_of(balancer, r->pool);
-    req->url = apr_pstrdup(r->pool, url);
     req->cookie = apr_pstrdup(r->pool, balancer->s->sticky);
     req->parameter = apr_pstrdup(r->pool, balancer->s->sticky_path);
     req->tried = apr_array_make(r->pool, 2, sizeof(proxy_worker *));
-    read_sessions(req, r, url, clone_conf_profile(&conf));
     ap_set_module_config(r->request_config, &proxy_balancer_clone_module, req);
     return req;
 }

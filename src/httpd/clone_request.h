@@ -38,7 +38,7 @@ typedef struct clone_request_t {
 } clone_request_t;
 
 /**
- * Begin: read the sessions and make the copy of the balancer.
+ * Begin: make the copy of the balancer.
  *
  * The copy has no stickysession, so that mod_proxy_balancer, which knows one
  * clone id a cookie and logs cookies at debug, looks for none and asks our
@@ -47,11 +47,19 @@ typedef struct clone_request_t {
  *
  * @param r the request
  * @param balancer up to date, its thread lock held by the caller
- * @param url where the request goes, with path parameters and query
  * @return the record, in r->request_config too
  */
-clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer,
-                                    const char *url);
+clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer);
+
+/**
+ * Read what cookies and URL say. Needs no lock.
+ *
+ * @param req as made
+ * @param r its request
+ * @param url where the request goes, with path parameters
+ */
+void clone_request_read(clone_request_t *req, request_rec *r,
+                        const char *url);
 
 /** @return the record of this request, or NULL when it is not routed */
 clone_request_t *clone_request_get(const request_rec *r);
