@@ -24,8 +24,8 @@
  * - The time limit is one poll's: it is set anew before each step.
  * - It may poll again for POLL_TIMEOUT when it says good-bye.
  *
- * ha_mc_guard.c looks at an answer before it is read at all. Where there is no
- * guard, over unix sockets, the above must do.
+ * ha_mc_guard.c looks at an answer before it is read at all. Where it cannot,
+ * the above must do.
  */
 
 /** Room before and after all memory that libmemcached gets. */
@@ -38,8 +38,10 @@ struct ha_mc_conn_t {
     memcached_result_st result;
     char result_room[BEHIND];
     int is_result_gone; /* a long key had it freed */
+    const char *path; /* of the peer, NULL for a port */
     apr_port_t port;  /* of the peer, 0 for a path */
-    int fd;           /* the handle's socket; -1 when not known */
+    int is_known;     /* fd was looked for */
+    int fd;           /* the handle's socket; -1 when it was not found */
     int has_answered; /* once at least */
     ha_mc_link_t link;
 };
@@ -128,10 +130,14 @@ static int prepare(ha_mc_conn_t *conn, const char *host, apr_port_t port)
 
 ha_mc_conn_t *ha_mc_conn_open(const char *host, apr_port_t port)
 {
-    ha_mc_conn_t *conn = calloc(1, sizeof(*conn));
+    /* its path stands behind it */
+    ha_mc_conn_t *conn = calloc(1, sizeof(*conn) + strlen(host) + 1);
 
     if (conn == NULL) {
         return NULL;
+    }
+    if (port == 0) {
+        conn->path = strcpy((char *)(conn + 1), host);
     }
     if (memcached_create(&conn->st) == NULL) {
         free(conn);
@@ -236,19 +242,26 @@ static memcached_return_t send_verb(memcached_st *st, const char *key,
 }
 
 /** Find the handle's socket, once it is connected. */
-static void find_socket(ha_mc_conn_t *conn)
+static int find_socket(const ha_mc_conn_t *conn)
 {
-    apr_port_t from = memcached_server_srcport(
-        memcached_server_instance_by_position(&conn->st, 0));
+    apr_port_t from;
 
-    if (from) {
-        conn->fd = ha_mc_guard_find(from, conn->port);
+    if (conn->path) {
+        return ha_mc_guard_find_unix(conn->path);
     }
+    from = memcached_server_srcport(
+        memcached_server_instance_by_position(&conn->st, 0));
+    return from ? ha_mc_guard_find(from, conn->port) : -1;
 }
 
 int ha_mc_conn_is_quiet(const ha_mc_conn_t *conn)
 {
     return conn->fd < 0 || ha_mc_guard_is_quiet(conn->fd);
+}
+
+int ha_mc_conn_is_guarded(const ha_mc_conn_t *conn)
+{
+    return conn->fd >= 0;
 }
 
 apr_status_t ha_mc_conn_send(ha_mc_conn_t *conn, const char *key,
@@ -263,8 +276,9 @@ apr_status_t ha_mc_conn_send(ha_mc_conn_t *conn, const char *key,
     if (rc == MEMCACHED_SUCCESS) {
         rc = memcached_mget(&conn->st, &key, &len, 1);
     }
-    if (rc == MEMCACHED_SUCCESS && conn->fd < 0 && conn->port) {
-        find_socket(conn);
+    if (rc == MEMCACHED_SUCCESS && !conn->is_known) {
+        conn->fd = find_socket(conn);
+        conn->is_known = 1;
     }
     return status_of(conn, rc);
 }

@@ -33,6 +33,12 @@ ha_mc_conn_t *ha_mc_conn_open(const char *host, apr_port_t port);
  */
 int ha_mc_conn_is_quiet(const ha_mc_conn_t *conn);
 
+/**
+ * Whether answers are looked at before they are read. After a first answer;
+ * one that is not guarded should not be used again.
+ */
+int ha_mc_conn_is_guarded(const ha_mc_conn_t *conn);
+
 /** Close and free. Waits for nobody. */
 void ha_mc_conn_close(ha_mc_conn_t *conn);
 

@@ -3,9 +3,13 @@
 
 #include <poll.h>
 
+#include <stddef.h>
+
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 
 /*
  * libmemcached 1.1.4 trusts its peer: "VERSION" without a number makes it
@@ -16,8 +20,12 @@
  * there, so that reading it does not wait.
  *
  * libmemcached does not tell its descriptor, only the local port; that and
- * the peer's port name one socket of this process. Over a unix socket, which
- * leads to a process the administrator started here, there is no guard.
+ * the peer's port name one socket of this process. Unix sockets have no port:
+ * those that somebody has found are marked, and when one alone is not, it is
+ * the one that was just made. The mark is a receive time-out that nobody
+ * waits for, because these sockets never block: so it is where the socket is,
+ * and goes with it. When there are several, as when two threads connect at
+ * the same moment, there is no guard, and the connection is used once.
  */
 
 /** Bytes of a first line: longest key, and three numbers. */
@@ -29,6 +37,9 @@
 /** Descriptors looked at, and unused ones in a row that end the search. */
 #define FD_MAX 65536
 #define FD_GAP 256
+
+/** Seconds of the time-out that is a mark. */
+#define MARK_SEC 86407
 
 /** The peer has hung up, though there may be bytes to read. */
 #ifdef POLLRDHUP
@@ -82,6 +93,62 @@ int ha_mc_guard_find(apr_port_t from, apr_port_t to)
         }
     }
     return -1;
+}
+
+void ha_mc_guard_mark(int fd)
+{
+    struct timeval mark = { MARK_SEC, 0 };
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &mark, sizeof(mark));
+}
+
+static int is_marked(int fd)
+{
+    struct timeval mark = { 0, 0 };
+    socklen_t len = sizeof(mark);
+
+    return getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &mark, &len) == 0
+           && mark.tv_sec == MARK_SEC;
+}
+
+/** Whether a descriptor is a socket whose peer is a path. */
+static int leads_to(int fd, const char *path)
+{
+    struct sockaddr_un address;
+    socklen_t len = sizeof(address);
+
+    memset(&address, 0, sizeof(address));
+    return getpeername(fd, (struct sockaddr *)&address, &len) == 0
+           && address.sun_family == AF_UNIX
+           && len > offsetof(struct sockaddr_un, sun_path)
+           && strncmp(address.sun_path, path, sizeof(address.sun_path)) == 0;
+}
+
+int ha_mc_guard_find_unix(const char *path)
+{
+    int found = -1;
+    int gap = 0;
+    int fd;
+
+    for (fd = 0; fd < FD_MAX && gap < FD_GAP; fd++) {
+        if (leads_to(fd, path)) {
+            gap = 0;
+            if (is_marked(fd)) {
+                continue;
+            }
+            if (found >= 0) {
+                return -1;
+            }
+            found = fd;
+        }
+        else {
+            gap = errno == EBADF ? gap + 1 : 0;
+        }
+    }
+    if (found >= 0) {
+        ha_mc_guard_mark(found);
+    }
+    return found;
 }
 
 int ha_mc_guard_is_quiet(int fd)

@@ -29,6 +29,18 @@
  */
 int ha_mc_guard_find(apr_port_t from, apr_port_t to);
 
+/**
+ * Find this process's socket to a unix socket, and mark it.
+ *
+ * @param path of the peer
+ * @return the descriptor of the only one that is not marked; -1 when there
+ *         are none or several, as when two threads connect at the same moment
+ */
+int ha_mc_guard_find_unix(const char *path);
+
+/** Mark a socket that is not the one somebody looks for. */
+void ha_mc_guard_mark(int fd);
+
 /** Whether nothing came that nobody asked for, not even the end. */
 int ha_mc_guard_is_quiet(int fd);
 

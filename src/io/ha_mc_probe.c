@@ -138,6 +138,7 @@ static apr_status_t begin(probe_t *probe)
     if (probe->fd < 0) {
         return errno;
     }
+    ha_mc_guard_mark(probe->fd);
     if (connect(probe->fd, (struct sockaddr *)&to, len) != 0
         && errno != EINPROGRESS) {
         return errno;

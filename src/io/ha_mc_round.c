@@ -118,8 +118,13 @@ static void collect_one(ha_mc_round_t *round, ha_mc_leg_t *leg)
         ha_mc_peer_failed(leg->peer, APR_TIMEUP, now, now - leg->began);
     }
     else {
-        ha_mc_peer_give(leg->peer, leg->conn, now);
         ha_mc_peer_answered(leg->peer, now, now - leg->began);
+        if (ha_mc_conn_is_guarded(leg->conn)) {
+            ha_mc_peer_give(leg->peer, leg->conn, now);
+        }
+        else { /* better luck next time */
+            ha_mc_conn_close(leg->conn);
+        }
     }
     leg->conn = NULL;
 }

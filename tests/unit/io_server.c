@@ -205,6 +205,9 @@ void io_memcached_kill(io_memcached_t *server)
         must(kill(server->pid, SIGKILL) == 0, "kill");
         must(waitpid(server->pid, &status, 0) == server->pid, "waitpid");
         server->pid = 0;
+        if (server->path[0]) {
+            (void)unlink(server->path);
+        }
     }
 }
 
@@ -231,6 +234,7 @@ typedef struct conn_t {
     apr_size_t len;
     apr_size_t trickled; /* bytes of the reply sent so far, of a trickle */
     int is_trickling;
+    int times;           /* asked so far */
 } conn_t;
 
 struct io_fake_t {
@@ -308,6 +312,9 @@ static int answer(const io_fake_t *fake, conn_t *conn)
         return 1;
     }
     conn->len = 0;
+    if (fake->how == IO_FAKE_ONCE && conn->times++) {
+        return 0;
+    }
     if (fake->how == IO_FAKE_TRICKLE) {
         conn->is_trickling = 1;
         conn->trickled = 0;
@@ -439,6 +446,18 @@ apr_port_t io_fake_port(const io_fake_t *fake)
 const char *io_fake_path(const io_fake_t *fake)
 {
     return fake->path;
+}
+
+void io_fake_decoy(const io_fake_t *fake)
+{
+    struct sockaddr_un un;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    memset(&un, 0, sizeof(un));
+    un.sun_family = AF_UNIX;
+    memcpy(un.sun_path, fake->path, sizeof(fake->path));
+    must(fd >= 0, "socket");
+    must(connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0, "connect");
 }
 
 unsigned int io_fake_accepted(io_fake_t *fake)

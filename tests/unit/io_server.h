@@ -49,6 +49,7 @@ typedef enum io_fake_e {
     IO_FAKE_REPLY = 0, /**< the same bytes to every "gets" */
     IO_FAKE_CLOSE,     /**< the same bytes, and then it hangs up */
     IO_FAKE_TRICKLE,   /**< the same bytes, one every 20 ms */
+    IO_FAKE_ONCE,      /**< the same bytes, but hangs up when asked again */
     IO_FAKE_CHATTER    /**< a byte every 20 ms for ever, without being asked */
 } io_fake_e;
 
@@ -68,6 +69,11 @@ apr_port_t io_fake_port(const io_fake_t *fake);
 
 /** Its unix socket, where it answers the same. */
 const char *io_fake_path(const io_fake_t *fake);
+
+/**
+ * Connect to its unix socket, and do nothing. Lasts as long as the process.
+ */
+void io_fake_decoy(const io_fake_t *fake);
 
 /** Number of connections it accepted. */
 unsigned int io_fake_accepted(io_fake_t *fake);

@@ -83,7 +83,6 @@ static const span_t nonsense[] = {
     BYTES("STAT pid 5\r\n"),
     BYTES("ITEM key [5 b; 0 s]\r\n"),
     BYTES("VERSION 1.6.18\r\n"),
-    BYTES("VERSION 1\r\n"),
     /* errors */
     BYTES("ERROR\r\n"),
     BYTES("ERROR Too many open connections\r\n"),
@@ -106,12 +105,6 @@ static const span_t nonsense[] = {
     BYTES(" \r\n"),
     BYTES("end\r\n"),
     /* values that are wrong */
-    BYTES("VALUE\r\n"),
-    BYTES("VALUE \r\n"),
-    BYTES("VALUE key\r\n"),
-    BYTES("VALUE key \r\n"),
-    BYTES("VALUE key 0\r\n"),
-    BYTES("VALUE key 0 \r\n"),
     BYTES("VALUE key 0 -1 1\r\nhello\r\nEND\r\n"),
     BYTES("VALUE key 0 18446744073709551615 1\r\nhello\r\nEND\r\n"),
     BYTES("VALUE key 0 18446744073709551614 1\r\nhello\r\nEND\r\n"),
@@ -132,11 +125,18 @@ static const span_t nonsense[] = {
     BYTES("END\r\nSTORED\r\n"),
 };
 
-/* libmemcached itself does not survive, or believes, these. */
+/* libmemcached itself does not survive these, or believes them. */
 static const span_t guarded[] = {
+    BYTES("VERSION 1\r\n"),
     BYTES("VERSION\r\n"),
     BYTES("VERSION \r\n"),
     BYTES("VERSION x\r\n"),
+    BYTES("VALUE\r\n"),
+    BYTES("VALUE \r\n"),
+    BYTES("VALUE key\r\n"),
+    BYTES("VALUE key \r\n"),
+    BYTES("VALUE key 0\r\n"),
+    BYTES("VALUE key 0 \r\n"),
     BYTES("NOT_FOUND\r\n"),
     BYTES("END\r\nEND\r\n"),
     BYTES("ENDED\r\n"),
@@ -148,11 +148,15 @@ static const span_t guarded[] = {
     BYTES("VALUE key 0 5 1\r\nhello\r\nEND\r\nEND\r\n"),
 };
 
-static void assert_is_nonsense(span_t reply, int is_guarded)
+/* With a decoy the socket is not found, and libmemcached reads for itself. */
+static void assert_is_nonsense(span_t reply, int has_decoy)
 {
     io_fake_t *fake = io_fake_start(IO_FAKE_REPLY, reply.data, reply.len);
     unsigned int i;
 
+    if (has_decoy) {
+        io_fake_decoy(fake);
+    }
     budget_msec = SHORT_MSEC;
     for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         ha_call_t call;
@@ -161,12 +165,10 @@ static void assert_is_nonsense(span_t reply, int is_guarded)
                          APR_SUCCESS);
         ck_assert_int_eq(call.answer, HA_UNKNOWN);
         ck_assert_uint_eq(call.held.len, 0);
-        if (!is_guarded) {
-            ck_assert_int_ne(exchange_with(io_fake_path(fake), 0, verbs[i],
-                                           &call), APR_SUCCESS);
-            ck_assert_int_eq(call.answer, HA_UNKNOWN);
-            ck_assert_uint_eq(call.held.len, 0);
-        }
+        ck_assert_int_ne(exchange_with(io_fake_path(fake), 0, verbs[i],
+                                       &call), APR_SUCCESS);
+        ck_assert_int_eq(call.answer, HA_UNKNOWN);
+        ck_assert_uint_eq(call.held.len, 0);
     }
     io_fake_stop(fake);
 }
@@ -174,12 +176,13 @@ static void assert_is_nonsense(span_t reply, int is_guarded)
 START_TEST(nonsense_is_neither_a_hit_nor_a_miss_and_harms_nobody)
 {
     assert_is_nonsense(nonsense[_i], 0);
+    assert_is_nonsense(nonsense[_i], 1);
 }
 END_TEST
 
 START_TEST(nonsense_that_libmemcached_believes_does_not_reach_it)
 {
-    assert_is_nonsense(guarded[_i], 1);
+    assert_is_nonsense(guarded[_i], 0);
 }
 END_TEST
 
@@ -203,6 +206,7 @@ START_TEST(a_key_of_any_length_in_the_answer_harms_nobody)
         memset(key, (int)("abc@"[i]), (apr_size_t)key_lengths[_i]);
         reply = apr_pstrcat(pool, "VALUE ", key, ends[i], NULL);
         fake = io_fake_start(IO_FAKE_CLOSE, reply, strlen(reply));
+        io_fake_decoy(fake);
         ck_assert_int_ne(exchange(io_fake_port(fake), HA_GET, &call),
                          APR_SUCCESS);
         ck_assert_int_eq(call.answer, HA_UNKNOWN);

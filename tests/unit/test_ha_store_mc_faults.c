@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <apr_general.h>
+#include <apr_strings.h>
 
 #include "mc_site.h"
 
@@ -190,11 +191,45 @@ START_TEST(many_threads_and_nodes_get_what_is_theirs)
 }
 END_TEST
 
+static void open_by_path(void)
+{
+    const char *path = apr_psprintf(mc_pool, "%s/mcf.%ld", P_tmpdir,
+                                    (long)getpid());
+
+    io_memcached_start_unix(&mc_servers[0], path);
+    mc_name_node(0, apr_psprintf(mc_pool, "unix:%s", path));
+    mc_open_store(1);
+}
+
+/* Nobody can know before that the connection will die under the call. */
+START_TEST(a_connection_that_dies_under_a_call_costs_no_call)
+{
+    io_fake_t *fake = io_fake_start(IO_FAKE_ONCE, "END\r\n", 5);
+    int i;
+
+    mc_name_port(0, io_fake_port(fake));
+    mc_open_store(1);
+    for (i = 0; i < 10; i++) {
+        mc_assert_missed(mc_call(HA_APPEND, "k", "x", 0));
+    }
+    ck_assert_uint_ge(io_fake_accepted(fake), 10);
+    ck_assert_uint_eq(mc_times_told(HA_EVENT_DOWN), 0);
+    apr_pool_destroy(mc_pchild);
+    mc_pchild = NULL;
+    io_fake_stop(fake);
+}
+END_TEST
+
 START_TEST(a_restart_between_two_calls_costs_no_call)
 {
     int round;
 
-    mc_open_servers(1);
+    if (_i == 0) {
+        mc_open_servers(1);
+    }
+    else {
+        open_by_path();
+    }
     call_from_threads();
     for (round = 0; round < 5; round++) {
         (void)mc_call(HA_ADD, "k", "x", 0);
@@ -440,7 +475,9 @@ static Suite *make_suite(void)
     tcase_add_test(tcase,
                    a_node_that_was_killed_and_comes_back_empty_has_restarted);
     tcase_add_test(tcase, many_threads_and_nodes_get_what_is_theirs);
-    tcase_add_test(tcase, a_restart_between_two_calls_costs_no_call);
+    tcase_add_loop_test(tcase, a_restart_between_two_calls_costs_no_call, 0,
+                        2);
+    tcase_add_test(tcase, a_connection_that_dies_under_a_call_costs_no_call);
     tcase_add_test(tcase,
                    connections_closed_by_the_node_cost_no_call_and_no_trust);
     tcase_add_test(tcase,
