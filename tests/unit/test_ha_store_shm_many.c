@@ -149,7 +149,7 @@ static void count_up(unsigned int number, int round, apr_pool_t *p)
 /* Append a mark of our own to each key, and count one key up. */
 static void append_and_count(unsigned int number)
 {
-    char mark[5];
+    char mark[16];
     char key[32];
     apr_pool_t *p;
     int i;
