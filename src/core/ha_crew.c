@@ -39,6 +39,7 @@ ha_crew_t *ha_crew_gather(const ha_session_env_t *env, const ha_sid_t *sid,
     crew->env = env;
     crew->sid = sid;
     crew->silent = silent;
+    crew->ttl_sec = env->ttl_sec;
     crew->pool = p;
     crew->count = env->store->count;
     crew->wanted = env->replicas < crew->count ? env->replicas : crew->count;
@@ -139,7 +140,7 @@ unsigned int ha_crew_run(ha_crew_t *crew)
     }
     if (count > 0) {
         env->store->ops->run(env->store, crew->sid->key, calls, count,
-                             env->ttl_sec, env->deadline, crew->pool);
+                             crew->ttl_sec, env->deadline, crew->pool);
     }
     for (i = 0; i < count; i++) {
         take_answer(crew, callers[i], &calls[i]);
@@ -202,10 +203,16 @@ int ha_crew_is_held(const ha_crew_t *crew)
     return 0;
 }
 
+/* How long anything of a session can be somewhere. */
+static apr_uint32_t past_sec(const ha_session_env_t *env)
+{
+    return env->past_sec > env->ttl_sec ? env->past_sec : env->ttl_sec;
+}
+
 /*
  * A reliable witness has been there, without a gap, for as long as anything
- * of this session can be: since it was issued, or for a time to live. It has
- * the session, or its tombstone, or there is none.
+ * of this session can be: since it was issued, or for the longest time to
+ * live. It has the session, or its tombstone, or there is none.
  */
 static int is_witness(const ha_crew_t *crew, const ha_peer_t *peer)
 {
@@ -216,7 +223,7 @@ static int is_witness(const ha_crew_t *crew, const ha_peer_t *peer)
         || (peer->answer == HA_HIT && peer->image == NULL)) {
         return 0;
     }
-    return since <= env->now - apr_time_from_sec(env->ttl_sec)
+    return since <= env->now - apr_time_from_sec(past_sec(env))
            || since + HA_SKEW_USEC <= env->issued;
 }
 
@@ -326,11 +333,14 @@ static int is_work(const ha_peer_t *peer, const ha_image_t *merged,
            && (!peer->is_proved || (peer->image != NULL && is_long(peer)));
 }
 
-/* Plan what is left to do. Whole is what all peers hold together. */
+/* Plan what is left to do. Whole is what all peers hold together; an end
+ * must outlive every copy there may be. */
 static void plan_repairs(ha_crew_t *crew, const ha_image_t *merged)
 {
     span_t whole = span_of(NULL, 0);
     unsigned int i;
+
+    crew->ttl_sec = merged->ended ? past_sec(crew->env) : crew->env->ttl_sec;
 
     for (i = 0; i < crew->count; i++) {
         ha_peer_t *peer = &crew->peers[i];

@@ -36,6 +36,7 @@ typedef struct ha_crew_t {
     unsigned int count;            /**< entries of peers[] in use */
     unsigned int wanted;           /**< owners, and so targets */
     apr_uint64_t silent;           /**< a bit a node: it failed already */
+    apr_uint32_t ttl_sec;          /**< of what the next round writes */
     ha_peer_t peers[HA_NODES_MAX]; /**< owners first, then stand-ins */
 } ha_crew_t;
 

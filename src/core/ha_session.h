@@ -25,7 +25,10 @@
 typedef struct ha_session_env_t {
     ha_store_t *store;     /**< where sessions live */
     unsigned int replicas; /**< owners of a session, R */
-    apr_uint32_t ttl_sec;  /**< time to live of an item */
+    apr_uint32_t ttl_sec;  /**< time to live of this session's items */
+    apr_uint32_t past_sec; /**< no item of anybody's lives longer: how long a
+                                witness must have been whole, and an end is
+                                remembered; at least ttl_sec */
     apr_time_t now;        /**< this host's clock */
     apr_time_t issued;     /**< when the id was issued, 0 when not known */
     apr_time_t deadline;   /**< end of the request's time budget */
@@ -122,7 +125,7 @@ void ha_session_save(ha_session_t *session, ha_saved_t *saved,
  *
  * @param session changed: it has ended, whatever was achieved
  * @param saved filled
- * @param env surroundings; ttl_sec is how long the end is remembered
+ * @param env surroundings; past_sec is how long the end is remembered
  */
 void ha_session_end(ha_session_t *session, ha_saved_t *saved,
                     const ha_session_env_t *env);

@@ -19,10 +19,19 @@ APLOG_USE_MODULE(session_ha);
 /* What a load may spend of the budget, and what is never denied to a save. */
 #define LOAD_SHARE(budget) ((budget) / 2)
 
-/* Fill all but ttl_sec and deadline; 0 when the system has no randomness. */
+/* Fill all but the deadline; 0 when the system has no randomness. */
 static int fill_env(ha_session_env_t *env, const session_state_t *state)
 {
+    apr_uint32_t longest = session_site()->longest_sec;
+
+    if (longest < state->idle_sec) {
+        longest = state->idle_sec;
+    }
     memset(env, 0, sizeof(*env));
+    env->ttl_sec = ha_conf_ttl_sec(state->idle_sec);
+    /* A node is believed, and an end remembered, for longer than anybody's
+     * copy can live, not only one of this location. */
+    env->past_sec = ha_conf_ttl_sec(ha_conf_ttl_sec(longest));
     env->store = session_site()->store;
     env->replicas = state->replicas;
     env->now = apr_time_now();
@@ -44,20 +53,15 @@ static int is_tls(request_rec *r)
 ha_load_e session_protocol_load(ha_session_t **session,
                                 session_state_t *state, const ha_sid_t *sid)
 {
-    const session_site_t *site = session_site();
-    apr_uint32_t longest = site->longest_sec > state->idle_sec
-                         ? site->longest_sec : state->idle_sec;
+    apr_interval_time_t left = LOAD_SHARE(budget_of(state)) - state->spent;
     ha_session_env_t env;
     ha_load_e result;
 
     *session = NULL;
-    if (site->is_broken || !fill_env(&env, state)) {
+    if (session_site()->is_broken || !fill_env(&env, state)) {
         return HA_LOAD_UNKNOWN;
     }
-    /* A node is believed once it has been whole for as long as anybody's
-     * session lives, not only one of this location. */
-    env.ttl_sec = ha_conf_ttl_sec(longest);
-    env.deadline = env.now + LOAD_SHARE(budget_of(state));
+    env.deadline = env.now + (left > 0 ? left : 0);
     result = ha_session_load(session, &env, sid, state->pool);
     state->spent += apr_time_now() - env.now;
     return result;
@@ -85,7 +89,6 @@ static int fill_save_env(ha_session_env_t *env, const session_state_t *state,
     if (left < budget - LOAD_SHARE(budget)) {
         left = budget - LOAD_SHARE(budget);
     }
-    env->ttl_sec = ha_conf_ttl_sec(state->idle_sec);
     env->deadline = env->now + left;
     return 1;
 }
@@ -137,17 +140,11 @@ static void touch(session_state_t *state, const ha_session_env_t *env,
 
 static void end_session(session_state_t *state, request_rec *r)
 {
-    const session_site_t *site = session_site();
     const char *tag = ha_session_sid(state->session)->tag;
     ha_session_env_t env;
     ha_saved_t saved = { state->replicas, 0, 0, 0 };
 
     if (fill_save_env(&env, state, r)) {
-        /* The end is remembered for longer than any copy can live. */
-        apr_uint32_t longest = site->longest_sec > state->idle_sec
-                             ? site->longest_sec : state->idle_sec;
-
-        env.ttl_sec = ha_conf_ttl_sec(ha_conf_ttl_sec(longest));
         ha_session_end(state->session, &saved, &env);
     }
     note_save(state, &saved);

@@ -380,6 +380,31 @@ START_TEST(an_owner_that_lost_the_session_gets_it_back_when_it_is_read)
 }
 END_TEST
 
+START_TEST(what_is_repaired_lives_no_longer_than_the_session)
+{
+    bench_create(bench, "user=ada");
+    store_fake_remove(fake, 1, bench->sid.key);
+    bench->env.past_sec = 100 * BENCH_TTL_SEC;
+    expect_load("hit user=ada");
+    ck_assert_int_eq(store_fake_expiry(fake, 1, bench->sid.key),
+                     store_fake_expiry(fake, 0, bench->sid.key));
+}
+END_TEST
+
+START_TEST(an_end_is_remembered_for_longer_than_any_copy_lives)
+{
+    ha_session_t *session = bench_create(bench, "user=ada");
+    apr_time_t copy = store_fake_expiry(fake, 0, bench->sid.key);
+
+    bench->env.past_sec = 100 * BENCH_TTL_SEC;
+    ck_assert_str_eq(bench_end(bench, session), "2/2");
+    ck_assert_int_ge(store_fake_expiry(fake, 0, bench->sid.key),
+                     copy + apr_time_from_sec(99 * BENCH_TTL_SEC));
+    ck_assert_int_ge(store_fake_expiry(fake, 1, bench->sid.key),
+                     copy + apr_time_from_sec(99 * BENCH_TTL_SEC));
+}
+END_TEST
+
 START_TEST(owners_that_know_different_things_all_get_to_know_them)
 {
     bench_create(bench, "user=ada");
@@ -496,6 +521,8 @@ int main(void)
     tcase_add_test(
         tests, an_owner_that_lost_the_session_gets_all_of_it_when_it_is_saved);
     tcase_add_test(tests, a_touch_repairs_an_owner_that_lost_the_session);
+    tcase_add_test(tests, what_is_repaired_lives_no_longer_than_the_session);
+    tcase_add_test(tests, an_end_is_remembered_for_longer_than_any_copy_lives);
     tcase_add_test(tests, no_damaged_byte_on_one_owner_loses_anything);
     tcase_add_test(
         tests, a_torn_record_costs_one_write_on_one_owner_and_nothing_else);
