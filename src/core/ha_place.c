@@ -24,15 +24,25 @@ static apr_uint64_t hash_of(span_t bytes)
     return apr_siphash24(bytes.data, bytes.len, hash_key);
 }
 
+/* Little-endian, so that hosts of both kinds agree. */
+static void put_number(unsigned char *to, apr_uint64_t number)
+{
+    unsigned int i;
+
+    for (i = 0; i < sizeof(number); i++) {
+        to[i] = (unsigned char)(number >> (8 * i));
+    }
+}
+
 double ha_place_score(span_t key, span_t name, unsigned int weight)
 {
     /* Each half is hashed alone, so "ab"+"c" and "a"+"bc" differ, and no
      * buffer has to hold both. */
-    apr_uint64_t halves[2];
+    unsigned char halves[2 * sizeof(apr_uint64_t)];
     double u;
 
-    halves[0] = hash_of(key);
-    halves[1] = hash_of(name);
+    put_number(halves, hash_of(key));
+    put_number(halves + sizeof(apr_uint64_t), hash_of(name));
     u = (double)(hash_of(span_of((const char *)halves, sizeof(halves))) >> 12);
     /* 52 bits and a half, because 53 and a half would round up to u = 1. */
     return -(double)weight / log((u + 0.5) * 0x1p-52);
