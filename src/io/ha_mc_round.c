@@ -67,7 +67,7 @@ static void fail(ha_mc_round_t *round, ha_mc_leg_t *leg, apr_status_t rv)
 
 static void send_one(ha_mc_round_t *round, ha_mc_leg_t *leg, unsigned int left)
 {
-    int msec = ha_mc_rest_msec(round->deadline) / (int)left;
+    int msec = ha_mc_rest_msec(round->deadline) / (left > 1 ? (int)left : 1);
     apr_status_t rv;
 
     leg->is_open = 0;
