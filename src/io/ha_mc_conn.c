@@ -38,7 +38,7 @@ struct ha_mc_conn_t {
     memcached_result_st result;
     char result_room[BEHIND];
     int is_result_gone; /* a long key had it freed */
-    const char *path; /* of the peer, NULL for a port */
+    const char *host; /* of the peer: literal, or a path */
     apr_port_t port;  /* of the peer, 0 for a path */
     int is_known;     /* fd was looked for */
     int fd;           /* the handle's socket; -1 when it was not found */
@@ -130,15 +130,13 @@ static int prepare(ha_mc_conn_t *conn, const char *host, apr_port_t port)
 
 ha_mc_conn_t *ha_mc_conn_open(const char *host, apr_port_t port)
 {
-    /* its path stands behind it */
+    /* its host stands behind it */
     ha_mc_conn_t *conn = calloc(1, sizeof(*conn) + strlen(host) + 1);
 
     if (conn == NULL) {
         return NULL;
     }
-    if (port == 0) {
-        conn->path = strcpy((char *)(conn + 1), host);
-    }
+    conn->host = strcpy((char *)(conn + 1), host);
     if (memcached_create(&conn->st) == NULL) {
         free(conn);
         return NULL;
@@ -246,12 +244,12 @@ static int find_socket(const ha_mc_conn_t *conn)
 {
     apr_port_t from;
 
-    if (conn->path) {
-        return ha_mc_guard_find_unix(conn->path);
+    if (conn->port == 0) {
+        return ha_mc_guard_find_unix(conn->host);
     }
     from = memcached_server_srcport(
         memcached_server_instance_by_position(&conn->st, 0));
-    return from ? ha_mc_guard_find(from, conn->port) : -1;
+    return from ? ha_mc_guard_find(from, conn->host, conn->port) : -1;
 }
 
 int ha_mc_conn_is_quiet(const ha_mc_conn_t *conn)

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -19,13 +20,16 @@
  * socket: only one that makes sense is read at all, and only once it is
  * there, so that reading it does not wait.
  *
- * libmemcached does not tell its descriptor, only the local port; that and
- * the peer's port name one socket of this process. Unix sockets have no port:
- * those that somebody has found are marked, and when one alone is not, it is
- * the one that was just made. The mark is a receive time-out that nobody
- * waits for, because these sockets never block: so it is where the socket is,
- * and goes with it. When there are several, as when two threads connect at
- * the same moment, there is no guard, and the connection is used once.
+ * libmemcached does not tell its descriptor, only the local port. Sockets to
+ * different peers may share one, for the system keeps only both ends together
+ * unique; so the peer's whole address is compared too. What goes to one peer
+ * leaves from one address, which the route decides: that names one socket of
+ * this process. Unix sockets have no port: those that somebody has found are
+ * marked, and when one alone is not, it is the one that was just made. The
+ * mark is a receive time-out that nobody waits for, because these sockets
+ * never block: so it is where the socket is, and goes with it. When there are
+ * several, as when two threads connect at the same moment, there is no guard,
+ * and the connection is used once.
  */
 
 /** Bytes of a first line: longest key, and three numbers. */
@@ -51,25 +55,54 @@
 static const char value_word[] = "VALUE ";
 static const char end_line[] = "END\r\n";
 
-/** The port of an address, 0 when it has none. */
-static apr_port_t port_of(const struct sockaddr_storage *address)
+/** An IPv4 address as IPv6 writes it. */
+static void map_v4(struct in6_addr *ip, const struct in_addr *v4)
+{
+    memset(ip, 0, sizeof(*ip));
+    memset(ip->s6_addr + 10, 0xff, 2);
+    memcpy(ip->s6_addr + 12, v4, sizeof(*v4));
+}
+
+/** Take an address apart; its port, 0 when it has none. */
+static apr_port_t port_of(const struct sockaddr_storage *address,
+                          struct in6_addr *ip)
 {
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
 
     if (address->ss_family == AF_INET) {
         memcpy(&v4, address, sizeof(v4));
+        map_v4(ip, &v4.sin_addr);
         return ntohs(v4.sin_port);
     }
     if (address->ss_family == AF_INET6) {
         memcpy(&v6, address, sizeof(v6));
+        *ip = v6.sin6_addr;
         return ntohs(v6.sin6_port);
     }
     return 0;
 }
 
-int ha_mc_guard_find(apr_port_t from, apr_port_t to)
+int ha_mc_guard_is_at(const struct sockaddr_storage *peer, const char *host,
+                      apr_port_t port)
 {
+    struct in_addr v4;
+    struct in6_addr want;
+    struct in6_addr ip;
+
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        map_v4(&want, &v4);
+    }
+    else if (inet_pton(AF_INET6, host, &want) != 1) {
+        return 0;
+    }
+    return port != 0 && port_of(peer, &ip) == port
+           && memcmp(&ip, &want, sizeof(ip)) == 0;
+}
+
+int ha_mc_guard_find(apr_port_t from, const char *host, apr_port_t port)
+{
+    struct in6_addr ip;
     int gap = 0;
     int fd;
 
@@ -83,12 +116,12 @@ int ha_mc_guard_find(apr_port_t from, apr_port_t to)
             continue;
         }
         gap = 0;
-        if (port_of(&address) != from) {
+        if (port_of(&address, &ip) != from) {
             continue;
         }
         len = sizeof(address);
         if (getpeername(fd, (struct sockaddr *)&address, &len) == 0
-            && port_of(&address) == to) {
+            && ha_mc_guard_is_at(&address, host, port)) {
             return fd;
         }
     }

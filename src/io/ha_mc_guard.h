@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#include <sys/socket.h>
+
 #include <apr_network_io.h>
 #include <apr_time.h>
 
@@ -21,13 +23,25 @@
 #define HA_MC_GARBAGE EPROTO
 
 /**
- * Find this process's socket by the ports at its ends.
+ * Whether a peer is who a connection was opened to. An IPv4 address and its
+ * form in IPv6 are one.
+ *
+ * @param peer any address
+ * @param host address literal
+ * @param port of the host
+ */
+int ha_mc_guard_is_at(const struct sockaddr_storage *peer, const char *host,
+                      apr_port_t port);
+
+/**
+ * Find this process's socket by its local port and its peer.
  *
  * @param from local port
- * @param to port of the peer
+ * @param host address literal the connection was opened to
+ * @param port of the host
  * @return its descriptor, -1 when there is none
  */
-int ha_mc_guard_find(apr_port_t from, apr_port_t to);
+int ha_mc_guard_find(apr_port_t from, const char *host, apr_port_t port);
 
 /**
  * Find this process's socket to a unix socket, and mark it.

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -158,6 +159,11 @@ END_TEST
 
 /* ---- finding ------------------------------------------------------------- */
 
+static int find(apr_port_t from, apr_port_t to)
+{
+    return ha_mc_guard_find(from, "127.0.0.1", to);
+}
+
 START_TEST(a_socket_is_found_by_its_two_ports)
 {
     struct sockaddr_in at;
@@ -181,13 +187,133 @@ START_TEST(a_socket_is_found_by_its_two_ports)
         ck_assert_int_eq(connect(fd[i], (struct sockaddr *)&at, len), 0);
         ck_assert_int_eq(getsockname(fd[i], (struct sockaddr *)&from, &len),
                          0);
-        ck_assert_int_eq(ha_mc_guard_find(ntohs(from.sin_port), to), fd[i]);
-        ck_assert_int_eq(ha_mc_guard_find(ntohs(from.sin_port), 1), -1);
+        ck_assert_int_eq(find(ntohs(from.sin_port), to), fd[i]);
+        ck_assert_int_eq(find(ntohs(from.sin_port), 1), -1);
         (void)dup2(fd[i], 100 + i);
         (void)close(fd[i]);
-        ck_assert_int_eq(ha_mc_guard_find(ntohs(from.sin_port), to),
-                         100 + i);
+        ck_assert_int_eq(find(ntohs(from.sin_port), to), 100 + i);
     }
+}
+END_TEST
+
+static struct sockaddr_in at_v4(const char *ip, apr_port_t port)
+{
+    struct sockaddr_in at;
+
+    memset(&at, 0, sizeof(at));
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    ck_assert_int_eq(inet_pton(AF_INET, ip, &at.sin_addr), 1);
+    return at;
+}
+
+/* Bind a socket where others may be bound too; -1 when that is refused. */
+static int bind_to(const char *ip, apr_port_t *port)
+{
+    struct sockaddr_in at = at_v4(ip, *port);
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int on = 1;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+                                sizeof(on)), 0);
+    if (bind(fd, (struct sockaddr *)&at, len) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+static const char *const twins[] = { "127.0.0.2", "127.0.0.3" };
+
+/* Listen on both addresses at one port. */
+static apr_port_t listen_on_twins(void)
+{
+    int tries;
+
+    for (tries = 0; tries < 100; tries++) {
+        apr_port_t port = 0;
+        int first = bind_to(twins[0], &port);
+        int second = bind_to(twins[1], &port);
+
+        ck_assert_int_ge(first, 0);
+        if (second >= 0) {
+            ck_assert_int_eq(listen(first, 8), 0);
+            ck_assert_int_eq(listen(second, 8), 0);
+            return port;
+        }
+        (void)close(first);
+    }
+    ck_abort_msg("no port is free on both addresses");
+    return 0;
+}
+
+START_TEST(two_sockets_with_the_same_two_ports_are_told_apart)
+{
+    apr_port_t port = listen_on_twins();
+    apr_port_t from = 0;
+    int fd[2];
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        struct sockaddr_in at = at_v4(twins[i], port);
+
+        fd[i] = bind_to("127.0.0.1", &from);
+        ck_assert_int_ge(fd[i], 0);
+        ck_assert_int_eq(connect(fd[i], (struct sockaddr *)&at, sizeof(at)),
+                         0);
+    }
+    for (i = 0; i < 2; i++) {
+        ck_assert_int_eq(ha_mc_guard_find(from, twins[i], port), fd[i]);
+    }
+    (void)close(fd[0]);
+    ck_assert_int_eq(ha_mc_guard_find(from, twins[0], port), -1);
+    ck_assert_int_eq(ha_mc_guard_find(from, twins[1], port), fd[1]);
+}
+END_TEST
+
+static const struct {
+    const char *peer;
+    const char *host;
+    int is_same;
+} hosts[] = {
+    { "127.0.0.1", "127.0.0.1", 1 },
+    { "127.0.0.1", "127.0.0.2", 0 },
+    { "127.0.0.1", "::ffff:127.0.0.1", 1 },
+    { "::ffff:127.0.0.1", "127.0.0.1", 1 },
+    { "::ffff:127.0.0.1", "::ffff:7f00:1", 1 },
+    { "::ffff:127.0.0.1", "127.0.0.2", 0 },
+    { "::127.0.0.1", "127.0.0.1", 0 },
+    { "2001:db8::1", "2001:db8:0:0::1", 1 },
+    { "2001:db8::1", "2001:db8::2", 0 },
+    { "2001:db8::1", "2001:db9::1", 0 },
+    { "127.0.0.1", "localhost", 0 },
+    { "127.0.0.1", "", 0 },
+};
+
+START_TEST(a_peer_is_known_by_its_whole_address)
+{
+    struct sockaddr_storage peer;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    memset(&peer, 0, sizeof(peer));
+    memset(&v6, 0, sizeof(v6));
+    if (inet_pton(AF_INET6, hosts[_i].peer, &v6.sin6_addr) == 1) {
+        v6.sin6_family = AF_INET6;
+        v6.sin6_port = htons(11211);
+        memcpy(&peer, &v6, sizeof(v6));
+    }
+    else {
+        v4 = at_v4(hosts[_i].peer, 11211);
+        memcpy(&peer, &v4, sizeof(v4));
+    }
+    ck_assert_int_eq(ha_mc_guard_is_at(&peer, hosts[_i].host, 11211),
+                     hosts[_i].is_same);
+    ck_assert_int_eq(ha_mc_guard_is_at(&peer, hosts[_i].host, 11212), 0);
 }
 END_TEST
 
@@ -239,7 +365,7 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("ha_mc_guard");
     TCase *judge = tcase_create("judge");
     TCase *wait = tcase_create("wait");
-    TCase *find = tcase_create("find");
+    TCase *finding = tcase_create("find");
     int goods = (int)(sizeof(good) / sizeof(good[0]));
 
     tcase_add_loop_test(judge, a_good_first_line_tells_the_length_of_all, 0,
@@ -257,11 +383,15 @@ static Suite *make_suite(void)
     tcase_add_test(wait,
                    a_peer_that_hangs_up_before_the_end_is_not_waited_for);
     tcase_add_test(wait, what_came_unasked_or_ended_is_not_quiet);
-    tcase_add_test(find, a_socket_is_found_by_its_two_ports);
-    tcase_add_test(find, the_only_unix_socket_nobody_knows_is_found_once);
+    tcase_add_test(finding, a_socket_is_found_by_its_two_ports);
+    tcase_add_test(finding,
+                   two_sockets_with_the_same_two_ports_are_told_apart);
+    tcase_add_loop_test(finding, a_peer_is_known_by_its_whole_address, 0,
+                        (int)(sizeof(hosts) / sizeof(hosts[0])));
+    tcase_add_test(finding, the_only_unix_socket_nobody_knows_is_found_once);
     suite_add_tcase(suite, judge);
     suite_add_tcase(suite, wait);
-    suite_add_tcase(suite, find);
+    suite_add_tcase(suite, finding);
     return suite;
 }
 
