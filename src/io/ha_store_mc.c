@@ -2,6 +2,7 @@
 #include "ha_store_mc.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,6 +14,9 @@
 
 /** Seconds from which memcached takes a time to live for a date. */
 #define TTL_DATE_SEC (30 * 24 * 60 * 60)
+
+/** Latest date to ask for: memcached takes one above INT32_MAX for the past. */
+#define DATE_MAX (INT32_MAX - 1)
 
 typedef struct mc_store_t {
     ha_store_t base;
@@ -26,10 +30,12 @@ typedef struct mc_store_t {
 
 static time_t expires_after(apr_uint32_t ttl_sec)
 {
+    apr_time_t date = apr_time_sec(apr_time_now()) + (apr_time_t)ttl_sec;
+
     if (ttl_sec <= TTL_DATE_SEC) {
         return (time_t)ttl_sec;
     }
-    return (time_t)(apr_time_sec(apr_time_now()) + (apr_time_t)ttl_sec);
+    return (time_t)(date < DATE_MAX ? date : DATE_MAX);
 }
 
 /** All signals but those a thread sends itself by a fault. */

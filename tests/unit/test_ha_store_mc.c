@@ -160,6 +160,21 @@ START_TEST(a_time_to_live_beyond_30_days_is_not_over)
 }
 END_TEST
 
+/* Seconds that lead beyond any date memcached knows: it counts in 32 bits. */
+static const apr_uint32_t long_ttls[] = { 1000000000u, 2147483647u,
+                                          2147483648u, 4294967295u };
+
+START_TEST(a_time_to_live_beyond_2038_is_not_over)
+{
+    mc_open_servers(1);
+    run_ttl(HA_ADD, "k", long_ttls[_i]);
+    run_ttl(HA_ADD, "touched", MC_TTL);
+    run_ttl(HA_TOUCH, "touched", long_ttls[_i]);
+    mc_assert_holds(mc_get("k"), "x");
+    mc_assert_holds(mc_get("touched"), "x");
+}
+END_TEST
+
 START_TEST(a_bad_key_is_unknown_and_no_fault_of_the_node)
 {
     char key[252];
@@ -251,6 +266,8 @@ static Suite *make_suite(void)
     tcase_add_test(tcase,
                    a_touch_renews_the_time_to_live_and_an_append_does_not);
     tcase_add_test(tcase, a_time_to_live_beyond_30_days_is_not_over);
+    tcase_add_loop_test(tcase, a_time_to_live_beyond_2038_is_not_over, 0,
+                        (int)(sizeof(long_ttls) / sizeof(long_ttls[0])));
     tcase_add_test(tcase, a_bad_key_is_unknown_and_no_fault_of_the_node);
     tcase_add_test(tcase, a_node_is_reached_by_name_and_by_socket);
     tcase_add_test(tcase, each_node_of_a_batch_gets_its_own_verb);
