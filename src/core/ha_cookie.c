@@ -4,6 +4,10 @@
  * the several base64 spellings of the same bytes only ours is genuine. Facts
  * are decoded before they are believed, to find the key; nothing of them
  * leaves this file until the signature held.
+ *
+ * Signed is name 0x00 facts. Facts have one length and no byte 0, so no two
+ * pairs of name and facts give the same bytes, whatever is in a name. They go
+ * in one after the other: a name has no limit here, hence no buffer fits it.
  */
 #include "ha_cookie.h"
 
@@ -12,7 +16,6 @@
 #include <apr_encode.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #define VERSION 1
 
@@ -80,29 +83,39 @@ static int decode(unsigned char *bytes, const char *text, apr_size_t len)
 }
 
 static void sign_text(char text[MAC_LEN + 1], const ha_key_t *key,
-                      const char *facts)
+                      span_t name, const char *facts)
 {
     unsigned char mac[MAC_BYTES];
+    size_t len = sizeof(mac);
+    EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL,
+                                                  key->mac, HA_KEY_BYTES);
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
 
-    if (HMAC(EVP_sha256(), key->mac, HA_KEY_BYTES,
-             (const unsigned char *)facts, FACTS_LEN, mac, NULL) == NULL) {
+    if (pkey == NULL || md == NULL
+        || EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, pkey) != 1
+        || (name.len > 0 && EVP_DigestSignUpdate(md, name.data, name.len) != 1)
+        || EVP_DigestSignUpdate(md, "", 1) != 1
+        || EVP_DigestSignUpdate(md, facts, FACTS_LEN) != 1
+        || EVP_DigestSignFinal(md, mac, &len) != 1 || len != sizeof(mac)) {
         /* To go on would make or take a signature of chance bytes. */
         abort();
     }
+    EVP_MD_CTX_free(md);
+    EVP_PKEY_free(pkey);
     apr_encode_base64_binary(text, mac, MAC_BYTES, APR_ENCODE_BASE64URL, NULL);
 }
 
-static const ha_key_t *find_key(const ha_ring_t *ring,
-                                const unsigned char *id)
+/* Index of the key of that id; the ring's count when it has none. */
+static unsigned int find_key(const ha_ring_t *ring, const unsigned char *id)
 {
     unsigned int i;
 
     for (i = 0; i < ring->count; i++) {
         if (memcmp(ring->keys[i].id, id, HA_KEY_ID) == 0) {
-            return &ring->keys[i];
+            break;
         }
     }
-    return NULL;
+    return i;
 }
 
 /* Whether value has the form facts "." mac [ separator anything ]. */
@@ -149,11 +162,11 @@ const char *ha_cookie_name(ha_cookie_e result)
 }
 
 ha_cookie_e ha_cookie_verify(ha_cookie_t *cookie, const ha_ring_t *ring,
-                             span_t value, apr_time_t now)
+                             span_t name, span_t value, apr_time_t now)
 {
     unsigned char facts[FACTS_BYTES];
     char mac[MAC_LEN + 1];
-    const ha_key_t *key;
+    unsigned int key;
     apr_uint32_t expires_sec;
 
     memset(cookie, 0, sizeof(*cookie));
@@ -167,10 +180,10 @@ ha_cookie_e ha_cookie_verify(ha_cookie_t *cookie, const ha_ring_t *ring,
         return HA_COOKIE_MALFORMED;
     }
     key = find_key(ring, facts + AT_KEY_ID);
-    if (key == NULL) {
+    if (key == ring->count) {
         return HA_COOKIE_NO_KEY;
     }
-    sign_text(mac, key, value.data);
+    sign_text(mac, &ring->keys[key], name, value.data);
     if (CRYPTO_memcmp(mac, value.data + FACTS_LEN + 1, MAC_LEN) != 0) {
         return HA_COOKIE_FORGED;
     }
@@ -181,11 +194,12 @@ ha_cookie_e ha_cookie_verify(ha_cookie_t *cookie, const ha_ring_t *ring,
     memcpy(cookie->id, facts + AT_ID, HA_SID_BYTES);
     cookie->issued_sec = get_u32(facts + AT_ISSUED);
     cookie->expires_sec = expires_sec;
+    cookie->key = key;
     return HA_COOKIE_OK;
 }
 
 char *ha_cookie_sign(const ha_cookie_t *cookie, const ha_ring_t *ring,
-                     apr_pool_t *p)
+                     span_t name, apr_pool_t *p)
 {
     char *value = apr_palloc(p, FACTS_LEN + 1 + MAC_LEN + 1);
     unsigned char facts[FACTS_BYTES];
@@ -198,6 +212,6 @@ char *ha_cookie_sign(const ha_cookie_t *cookie, const ha_ring_t *ring,
     apr_encode_base64_binary(value, facts, FACTS_BYTES, APR_ENCODE_BASE64URL,
                              NULL);
     value[FACTS_LEN] = '.';
-    sign_text(value + FACTS_LEN + 1, &ring->keys[0], value);
+    sign_text(value + FACTS_LEN + 1, &ring->keys[0], name, value);
     return value;
 }

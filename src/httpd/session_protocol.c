@@ -194,7 +194,8 @@ static int begin_session(session_state_t *state, ha_cookie_t *cookie,
 static void send_cookie(session_state_t *state, const ha_cookie_t *cookie,
                         request_rec *r)
 {
-    const char *value = ha_cookie_sign(cookie, &session_site()->ring,
+    span_t name = span_of_text(ha_conf_cookie_name(&state->conf));
+    const char *value = ha_cookie_sign(cookie, &session_site()->ring, name,
                                        state->pool);
 
     state->cookie = session_cookie_set(&state->conf, value,

@@ -59,6 +59,7 @@ session_state_t *session_state_find(request_rec *r)
 typedef struct search_t {
     request_rec *r;
     const ha_ring_t *ring;
+    span_t name;
     apr_time_t now;
     ha_cookie_t cookie;
     int is_found;
@@ -68,7 +69,7 @@ static int try_cookie(void *ctx, span_t value)
 {
     search_t *search = ctx;
     ha_cookie_e result = ha_cookie_verify(&search->cookie, search->ring,
-                                          value, search->now);
+                                          search->name, value, search->now);
 
     if (result == HA_COOKIE_OK) {
         search->is_found = 1;
@@ -89,6 +90,7 @@ static int find_sid(ha_sid_t *sid, session_state_t *state, request_rec *r)
     memset(&search, 0, sizeof(search));
     search.r = r;
     search.ring = &site->ring;
+    search.name = span_of_text(ha_conf_cookie_name(&state->conf));
     search.now = apr_time_now();
     seen = session_cookie_each(r->headers_in,
                                ha_conf_cookie_name(&state->conf), try_cookie,

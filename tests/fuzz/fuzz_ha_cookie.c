@@ -2,7 +2,7 @@
 /*
  * A cookie of any bytes is genuine only when signing what was read gives its
  * beginning again. The same bytes then stand behind a genuine cookie, where
- * they are clone ids or make it malformed.
+ * they are clone ids or make it malformed, and are the name of one.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,6 +14,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define GENUINE_LEN 83
+
+static const span_t name = { "HASESSION", 9 };
 
 static void demand(int holds)
 {
@@ -27,10 +29,10 @@ static void read_any(const ha_ring_t *ring, span_t value, apr_pool_t *p)
     static const ha_cookie_t none;
     ha_cookie_t cookie;
 
-    if (ha_cookie_verify(&cookie, ring, value, 1) == HA_COOKIE_OK) {
-        char *again = ha_cookie_sign(&cookie, ring, p);
+    if (ha_cookie_verify(&cookie, ring, name, value, 1) == HA_COOKIE_OK) {
+        char *again = ha_cookie_sign(&cookie, ring, name, p);
 
-        demand(value.len >= GENUINE_LEN);
+        demand(value.len >= GENUINE_LEN && cookie.key == 0);
         demand(memcmp(again, value.data, GENUINE_LEN) == 0);
     }
     else {
@@ -40,9 +42,9 @@ static void read_any(const ha_ring_t *ring, span_t value, apr_pool_t *p)
 
 static void read_behind(const ha_ring_t *ring, span_t tail, apr_pool_t *p)
 {
-    ha_cookie_t cookie = { { 1, 2, 3 }, 4, 0 };
+    ha_cookie_t cookie = { { 1, 2, 3 }, 4, 0, 0 };
     ha_cookie_t found;
-    char *genuine = ha_cookie_sign(&cookie, ring, p);
+    char *genuine = ha_cookie_sign(&cookie, ring, name, p);
     char *value = malloc(GENUINE_LEN + tail.len);
     ha_cookie_e wanted = HA_COOKIE_OK;
 
@@ -60,10 +62,22 @@ static void read_behind(const ha_ring_t *ring, span_t tail, apr_pool_t *p)
     else if (tail.len > 0 && memchr(":+!~.", tail.data[0], 5) == NULL) {
         wanted = HA_COOKIE_MALFORMED;
     }
-    demand(ha_cookie_verify(&found, ring,
+    demand(ha_cookie_verify(&found, ring, name,
                             span_of(value, GENUINE_LEN + tail.len), 1)
            == wanted);
     free(value);
+}
+
+/* A cookie of any name is genuine under that name and forged under ours. */
+static void read_named(const ha_ring_t *ring, span_t other, apr_pool_t *p)
+{
+    ha_cookie_t cookie = { { 1, 2, 3 }, 4, 0, 0 };
+    ha_cookie_t found;
+    span_t value = span_of_text(ha_cookie_sign(&cookie, ring, other, p));
+
+    demand(ha_cookie_verify(&found, ring, other, value, 1) == HA_COOKIE_OK);
+    demand(ha_cookie_verify(&found, ring, name, value, 1)
+           == (span_is_equal(other, name) ? HA_COOKIE_OK : HA_COOKIE_FORGED));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -80,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ha_ring_init(&ring, secret);
     read_any(&ring, bytes, pool);
     read_behind(&ring, bytes, pool);
+    read_named(&ring, bytes, pool);
     apr_pool_clear(pool);
     return 0;
 }
