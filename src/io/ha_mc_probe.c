@@ -381,6 +381,14 @@ static apr_status_t stop(void *data)
     __atomic_store_n(&prober->stop, 1, __ATOMIC_RELEASE);
     ha_mc_probe_wake(prober);
     (void)pthread_join(prober->thread, NULL);
+    return APR_SUCCESS;
+}
+
+/** Late, for their numbers are given to others at once. */
+static apr_status_t close_pipe(void *data)
+{
+    ha_mc_probe_t *prober = data;
+
     (void)close(prober->wake[0]);
     (void)close(prober->wake[1]);
     return APR_SUCCESS;
@@ -428,10 +436,10 @@ apr_status_t ha_mc_probe_start(ha_mc_probe_t **probe, ha_mc_peer_t *peers,
     if (pipe2(prober->wake, O_CLOEXEC | O_NONBLOCK) != 0) {
         return errno;
     }
+    apr_pool_cleanup_register(pchild, prober, close_pipe,
+                              apr_pool_cleanup_null);
     rv = start_thread(prober);
     if (rv != 0) {
-        (void)close(prober->wake[0]);
-        (void)close(prober->wake[1]);
         return rv;
     }
     apr_pool_pre_cleanup_register(pchild, prober, stop);

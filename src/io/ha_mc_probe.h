@@ -16,7 +16,8 @@ typedef struct ha_mc_probe_t ha_mc_probe_t;
 
 /**
  * Start the thread. The pool's pre-cleanup stops it, at once but for a name
- * being looked up.
+ * being looked up. It may be woken until the pool's cleanups that were
+ * registered later have run.
  *
  * @param probe made; NULL on failure
  * @param peers outlive the thread

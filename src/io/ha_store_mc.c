@@ -23,7 +23,8 @@ typedef struct mc_store_t {
     ha_place_node_t places[HA_NODES_MAX];
     ha_mc_peer_t peers[HA_NODES_MAX];
     ha_mc_probe_t *probe; /* of this child; NULL in the parent */
-    pid_t child;          /* process whose connections these are; 0: none */
+    pid_t owner;          /* process whose connections these are; 0: none */
+    pid_t child;          /* atomic; the owner while calls may be made, or 0 */
 } mc_store_t;
 
 /* ---- the seam ------------------------------------------------------------ */
@@ -52,7 +53,7 @@ static void fill_signals(sigset_t *set)
 /** Whether connections may be used: not in the parent, not after a fork. */
 static int is_usable(const mc_store_t *store)
 {
-    return store->probe && store->child == getpid();
+    return __atomic_load_n(&store->child, __ATOMIC_ACQUIRE) == getpid();
 }
 
 /**
@@ -74,9 +75,10 @@ static unsigned int make_legs(mc_store_t *store, ha_mc_leg_t *legs,
         if (calls[i].node >= store->base.count || n == HA_NODES_MAX) {
             continue;
         }
-        calls[i].rv = is_usable(store) ? APR_TIMEUP : APR_EINIT;
+        calls[i].rv = APR_EINIT;
         memset(&legs[n], 0, sizeof(legs[n]));
         copies[n] = calls[i];
+        copies[n].rv = APR_TIMEUP;
         legs[n].call = &copies[n];
         legs[n].peer = &store->peers[calls[i].node];
         legs[n].is_touch = calls[i].verb == HA_TOUCH;
@@ -225,16 +227,29 @@ apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
     return APR_SUCCESS;
 }
 
+/*
+ * A child ends in this order: no new calls, no prober, no connections, and
+ * then no pipe to wake the prober with; for threads may still call.
+ */
+
+static apr_status_t refuse_calls(void *data)
+{
+    mc_store_t *store = data;
+
+    __atomic_store_n(&store->child, 0, __ATOMIC_RELEASE);
+    return APR_SUCCESS;
+}
+
 static apr_status_t close_all(void *data)
 {
     mc_store_t *store = data;
     unsigned int i;
 
     /* a copy of this process has no say over these connections */
-    if (store->child != getpid()) {
+    if (store->owner != getpid()) {
         return APR_SUCCESS;
     }
-    store->child = 0;
+    store->owner = 0;
     for (i = 0; i < store->base.count; i++) {
         ha_mc_peer_trim(&store->peers[i], APR_INT64_MAX);
     }
@@ -252,7 +267,14 @@ apr_status_t ha_store_mc_child_init(ha_store_t *store, apr_pool_t *pchild)
         rv = ha_mc_peer_resolve(&made->peers[i], pchild);
         (void)rv;
     }
+    rv = ha_mc_probe_start(&made->probe, made->peers, store->count, pchild);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    /* what is registered last runs first */
     apr_pool_cleanup_register(pchild, made, close_all, apr_pool_cleanup_null);
-    made->child = getpid();
-    return ha_mc_probe_start(&made->probe, made->peers, store->count, pchild);
+    apr_pool_pre_cleanup_register(pchild, made, refuse_calls);
+    made->owner = getpid();
+    __atomic_store_n(&made->child, made->owner, __ATOMIC_RELEASE);
+    return APR_SUCCESS;
 }

@@ -77,7 +77,8 @@ apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
 
 /**
  * Make it usable in this child: connection pools and the prober thread. The
- * pool's cleanup stops the thread and closes what is open.
+ * pool's pre-cleanup refuses new calls, with APR_EINIT, and stops the thread;
+ * its cleanup closes what is open.
  *
  * @param store from ha_store_mc_make()
  * @param pchild the child's pool

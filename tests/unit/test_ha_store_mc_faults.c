@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -425,6 +426,80 @@ START_TEST(the_end_of_a_child_waits_for_no_probe)
 }
 END_TEST
 
+/* Pipes that take the numbers of descriptors that were closed. */
+#define PIPES 4
+
+/* Descriptors looked at. */
+#define FDS 1024
+
+typedef struct late_t {
+    int pipe[PIPES][2];
+    ha_call_t call;
+} late_t;
+
+/* As a thread that still works while its child ends. */
+static apr_status_t call_late(void *data)
+{
+    late_t *late = data;
+    int i;
+
+    for (i = 0; i < PIPES; i++) {
+        ck_assert_int_eq(pipe(late->pipe[i]), 0);
+        ck_assert_int_eq(fcntl(late->pipe[i][0], F_SETFL, O_NONBLOCK), 0);
+    }
+    late->call = mc_call_node(0, HA_ADD, "k", span_of_text("x"), 0,
+                              MC_LONG_USEC);
+    return APR_SUCCESS;
+}
+
+static int count_open(void)
+{
+    int count = 0;
+    int fd;
+
+    for (fd = 0; fd < FDS; fd++) {
+        count += fcntl(fd, F_GETFD) != -1;
+    }
+    return count;
+}
+
+START_TEST(a_call_while_a_child_ends_is_unknown_and_writes_nowhere)
+{
+    late_t late;
+    char byte;
+    int before;
+    int i;
+
+    memset(&late, 0, sizeof(late));
+    io_memcached_start(&mc_servers[0], NULL, NULL);
+    mc_name_port(0, mc_servers[0].port);
+    ck_assert_int_eq(ha_store_mc_make(&mc_store, mc_nodes, 1, mc_health,
+                                      mc_take_note, NULL, mc_pool),
+                     APR_SUCCESS);
+    ck_assert_int_eq(apr_pool_create(&mc_pchild, NULL), APR_SUCCESS);
+    /* what was registered first runs last */
+    if (_i == 0) {
+        apr_pool_pre_cleanup_register(mc_pchild, &late, call_late);
+    }
+    else {
+        apr_pool_cleanup_register(mc_pchild, &late, call_late,
+                                  apr_pool_cleanup_null);
+    }
+    before = count_open();
+    ck_assert_int_eq(ha_store_mc_child_init(mc_store, mc_pchild), APR_SUCCESS);
+    apr_pool_destroy(mc_pchild);
+    mc_pchild = NULL;
+    ck_assert_int_eq(late.call.answer, HA_UNKNOWN);
+    ck_assert_int_eq(late.call.rv, APR_EINIT);
+    for (i = 0; i < PIPES; i++) {
+        ck_assert_int_eq((int)read(late.pipe[i][0], &byte, 1), -1);
+        (void)close(late.pipe[i][0]);
+        (void)close(late.pipe[i][1]);
+    }
+    ck_assert_int_eq(count_open(), before);
+}
+END_TEST
+
 START_TEST(as_many_nodes_as_the_limit_can_be_made_and_no_more)
 {
     unsigned int i;
@@ -490,6 +565,8 @@ static Suite *make_suite(void)
     tcase_add_test(tcase,
                    a_store_is_of_no_use_before_child_init_and_after_a_fork);
     tcase_add_test(tcase, the_end_of_a_child_waits_for_no_probe);
+    tcase_add_loop_test(
+        tcase, a_call_while_a_child_ends_is_unknown_and_writes_nowhere, 0, 2);
     tcase_add_test(tcase,
                    as_many_nodes_as_the_limit_can_be_made_and_no_more);
     tcase_add_test(tcase, the_library_that_is_loaded_may_be_used);
