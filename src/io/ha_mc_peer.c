@@ -29,6 +29,7 @@ apr_status_t ha_mc_peer_init(ha_mc_peer_t *peer)
     peer->idle_count = 0;
     peer->ips = 0;
     peer->pick = 0;
+    peer->has_failed = 0;
     peer->is_name = node->path == NULL && !is_literal(node->host);
     if (node->path == NULL && !peer->is_name) {
         apr_cpystrn(peer->ip[0], node->host, HA_MC_IP_SIZE);
@@ -47,6 +48,7 @@ apr_status_t ha_mc_peer_resolve(ha_mc_peer_t *peer, apr_pool_t *p)
     if (!peer->is_name) {
         return APR_SUCCESS;
     }
+    __atomic_store_n(&peer->has_failed, 0, __ATOMIC_RELAXED);
     rv = apr_sockaddr_info_get(&at, peer->node->host, APR_UNSPEC,
                                peer->node->port, 0, p);
     if (rv != APR_SUCCESS) {
@@ -87,6 +89,16 @@ unsigned int ha_mc_peer_where(ha_mc_peer_t *peer, char ip[HA_MC_IP_SIZE * 2])
     }
     (void)pthread_mutex_unlock(&peer->lock);
     return ips;
+}
+
+int ha_mc_peer_is_lost(ha_mc_peer_t *peer)
+{
+    char ip[HA_MC_IP_SIZE * 2];
+
+    return peer->is_name
+           && (ha_mc_peer_where(peer, ip) == 0
+               || !ha_health_is_up(peer->health, peer->slot)
+               || __atomic_load_n(&peer->has_failed, __ATOMIC_RELAXED));
 }
 
 void ha_mc_peer_turn(ha_mc_peer_t *peer, const char *ip)
@@ -224,6 +236,7 @@ void ha_mc_peer_failed(ha_mc_peer_t *peer, apr_status_t rv, apr_time_t now,
 {
     ha_health_e what = ha_health_failed(peer->health, peer->slot, now);
 
+    __atomic_store_n(&peer->has_failed, 1, __ATOMIC_RELAXED);
     if (rv == HA_MC_GARBAGE
         && ha_health_may_tell(peer->health, peer->slot, now)) {
         speak(peer, HA_EVENT_GARBAGE, rv, waited);

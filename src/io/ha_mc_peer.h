@@ -30,6 +30,7 @@ typedef struct ha_mc_peer_t {
     int is_name;              /**< 1: host must be resolved */
     ha_event_fn event;        /**< may be NULL */
     void *ctx;                /**< handed to event */
+    int has_failed;           /**< atomic; since the name was looked up */
     pthread_mutex_t lock;     /**< guards what follows */
     ha_mc_conn_t *idle;       /**< the last one used is on top */
     unsigned int idle_count;  /**< in the stack */
@@ -64,6 +65,13 @@ apr_status_t ha_mc_peer_resolve(ha_mc_peer_t *peer, apr_pool_t *p);
  * @return number of addresses the peer has; 0 when it was not resolved yet
  */
 unsigned int ha_mc_peer_where(ha_mc_peer_t *peer, char ip[HA_MC_IP_SIZE * 2]);
+
+/**
+ * Whether the name should be looked up: it is not known, the node is down, or
+ * this child has not got through, for the node may have moved and only others
+ * know.
+ */
+int ha_mc_peer_is_lost(ha_mc_peer_t *peer);
 
 /** Use the peer's next address, unless somebody did: ip did not work. */
 void ha_mc_peer_turn(ha_mc_peer_t *peer, const char *ip);

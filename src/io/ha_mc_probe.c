@@ -35,7 +35,7 @@
 /** Microseconds after which an idle connection is closed. */
 #define IDLE_USEC (60 * APR_USEC_PER_SEC)
 
-/** Microseconds between two lookups of the name of a node that is down. */
+/** Microseconds between two lookups of the names of nodes that are lost. */
 #define LOOKUP_USEC (2 * APR_USEC_PER_SEC)
 
 /** Bytes of an answer that are looked at: pid and uptime come first. */
@@ -318,11 +318,10 @@ static void go_on_all(ha_mc_probe_t *prober)
     }
 }
 
-/** Look up names that are not known, or of nodes that are down. */
+/** Look up names of nodes that are lost. */
 static void look_up(ha_mc_probe_t *prober)
 {
     apr_time_t now = apr_time_now();
-    char ip[HA_MC_IP_SIZE * 2];
     unsigned int i;
 
     if (now - prober->looked_up < LOOKUP_USEC) {
@@ -332,9 +331,7 @@ static void look_up(ha_mc_probe_t *prober)
     for (i = 0; i < prober->count && !must_stop(prober); i++) {
         ha_mc_peer_t *peer = &prober->peers[i];
 
-        if (peer->is_name
-            && (ha_mc_peer_where(peer, ip) == 0
-                || !ha_health_is_up(peer->health, peer->slot))) {
+        if (ha_mc_peer_is_lost(peer)) {
             /* a failed lookup leaves what was known, and is tried again */
             apr_status_t rv = ha_mc_peer_resolve(peer, prober->pool);
 

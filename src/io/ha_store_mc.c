@@ -218,6 +218,9 @@ apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
         if (rv != APR_SUCCESS) {
             return rv;
         }
+        /* what is not known yet is for the children's probers */
+        rv = ha_mc_peer_resolve(peer, p);
+        (void)rv;
     }
     made->base.ops = &ops;
     made->base.name = "memcached";
@@ -260,13 +263,7 @@ apr_status_t ha_store_mc_child_init(ha_store_t *store, apr_pool_t *pchild)
 {
     mc_store_t *made = (mc_store_t *)store;
     apr_status_t rv;
-    unsigned int i;
 
-    for (i = 0; i < store->count; i++) {
-        /* a name that is not known yet is looked up again by the prober */
-        rv = ha_mc_peer_resolve(&made->peers[i], pchild);
-        (void)rv;
-    }
     rv = ha_mc_probe_start(&made->probe, made->peers, store->count, pchild);
     if (rv != APR_SUCCESS) {
         return rv;

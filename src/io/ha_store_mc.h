@@ -59,7 +59,8 @@ ha_mc_address_e ha_mc_address_parse(ha_mc_node_t *node, const char *address,
 const char *ha_store_mc_fault(void);
 
 /**
- * Make the store, in the parent. Opens nothing.
+ * Make the store, in the parent. Opens nothing, but looks names up, which can
+ * take seconds; children inherit what was found, and look up the rest.
  *
  * @param store made; NULL on failure
  * @param nodes the cluster; outlives the store
