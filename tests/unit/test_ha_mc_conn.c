@@ -51,6 +51,7 @@ static apr_status_t exchange_with(const char *host, apr_port_t port,
     call->version = 7;
     rv = ha_mc_conn_send(conn, "key", call, 100, budget_msec);
     if (rv == APR_SUCCESS) {
+        ck_assert(port == 0 || ha_mc_conn_is_guarded(conn));
         rv = ha_mc_conn_fetch(conn, "key", call, deadline, pool);
     }
     ha_mc_conn_close(conn);
