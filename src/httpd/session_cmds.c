@@ -301,6 +301,10 @@ static const char *set_request_header(cmd_parms *cmd, void *confv,
         return apr_psprintf(cmd->pool, "%s must be a header's name or None, "
                             "not '%s'", cmd->cmd->name, arg);
     }
+    if (session_word_is_protocol(arg)) {
+        return apr_psprintf(cmd->pool, "%s cannot be '%s': HTTP itself needs "
+                            "that header", cmd->cmd->name, arg);
+    }
     conf->request_header = strcasecmp(arg, "None") == 0 ? "" : arg;
     return NULL;
 }

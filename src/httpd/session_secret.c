@@ -20,18 +20,23 @@ static apr_status_t read_text(char *text, apr_size_t *len,
                               apr_pool_t *ptemp)
 {
     apr_file_t *file;
-    apr_status_t rv = apr_file_open(&file, path, APR_FOPEN_READ,
-                                    APR_FPROT_OS_DEFAULT, ptemp);
+    apr_status_t rv = apr_stat(finfo, path, APR_FINFO_TYPE, ptemp);
 
     *len = 0;
+    if (rv == APR_SUCCESS && finfo->filetype != APR_REG) {
+        /* To open a pipe would wait for whoever writes to it. */
+        rv = APR_EINVAL;
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT,
+                       ptemp);
     if (rv != APR_SUCCESS) {
         return rv;
     }
     rv = apr_file_info_get(finfo, APR_FINFO_PROT | APR_FINFO_TYPE
                                   | APR_FINFO_SIZE, file);
-    if (rv == APR_SUCCESS && finfo->filetype != APR_REG) {
-        rv = APR_EINVAL;
-    }
     if (rv == APR_SUCCESS && finfo->size > FILE_MAX) {
         rv = APR_ENOSPC;
     }

@@ -14,6 +14,23 @@ int session_word_is_token(const char *word)
                         "abcdefghijklmnopqrstuvwxyz") == strlen(word);
 }
 
+int session_word_is_protocol(const char *word)
+{
+    static const char *const names[] = {
+        "Authorization", "Connection", "Content-Length", "Content-Type",
+        "Cookie", "Expect", "Host", "Keep-Alive", "TE", "Trailer",
+        "Transfer-Encoding", "Upgrade"
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcasecmp(word, names[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int session_word_is_path(const char *word)
 {
     const char *at;

@@ -16,6 +16,9 @@
 /** Whether a word is a token of HTTP: fit for a cookie's or header's name. */
 int session_word_is_token(const char *word);
 
+/** Whether a word is a header that HTTP or a proxy cannot do without. */
+int session_word_is_protocol(const char *word);
+
 /** Whether a word may stand as Path of a cookie. */
 int session_word_is_path(const char *word);
 
