@@ -66,6 +66,47 @@ apr_uint32_t session_check_longest_sec(apr_pool_t *ptemp)
     return longest;
 }
 
+typedef struct values_t {
+    const char *name;
+    apr_array_header_t *found;
+    apr_pool_t *pool;
+} values_t;
+
+static int note_value(void *ctx, const ap_directive_t *directive)
+{
+    values_t *values = ctx;
+    const char *args = directive->args;
+    const char *value;
+    int i;
+
+    if (strcasecmp(directive->directive, values->name) != 0) {
+        return 0;
+    }
+    value = ap_getword_conf(values->pool, &args);
+    if (strcasecmp(value, "None") == 0) {
+        return 0;
+    }
+    for (i = 0; i < values->found->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(values->found, i, const char *), value)
+            == 0) {
+            return 0;
+        }
+    }
+    APR_ARRAY_PUSH(values->found, const char *) = value;
+    return 0;
+}
+
+apr_array_header_t *session_check_values(const char *name, apr_pool_t *p)
+{
+    values_t values;
+
+    values.name = name;
+    values.found = apr_array_make(p, 2, sizeof(const char *));
+    values.pool = p;
+    visit(ap_conftree, note_value, &values);
+    return values.found;
+}
+
 /* Where SessionHA is turned on, and where encryption is asked for. */
 typedef struct crypto_t {
     const ap_directive_t *crypto; /* SessionCryptoPassphrase looked at */

@@ -25,4 +25,13 @@ int session_check_is_used(const server_rec *s);
  */
 apr_uint32_t session_check_longest_sec(apr_pool_t *ptemp);
 
+/**
+ * Every value that a directive has anywhere in the configuration, but None.
+ *
+ * @param name the directive
+ * @param p owns the array
+ * @return const char *, each once, as written
+ */
+apr_array_header_t *session_check_values(const char *name, apr_pool_t *p);
+
 #endif

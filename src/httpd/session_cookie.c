@@ -89,8 +89,24 @@ int session_cookie_each(const apr_table_t *headers, const char *name,
     return seen;
 }
 
+/* Whether the pair at from has one of the names. */
+static int read_ours(pair_t *pair, const char *from,
+                     const apr_array_header_t *names)
+{
+    int i;
+
+    for (i = 0; i < names->nelts; i++) {
+        if (read_pair(pair, from,
+                      span_of_text(APR_ARRAY_IDX(names, i, const char *)))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* The other pairs of one Cookie header; NULL when none is left. */
-static const char *keep_others(const char *header, span_t name,
+static const char *keep_others(const char *header,
+                               const apr_array_header_t *names,
                                int *is_changed, apr_pool_t *p)
 {
     char *kept = apr_palloc(p, strlen(header) + 1);
@@ -99,7 +115,7 @@ static const char *keep_others(const char *header, span_t name,
     pair_t pair;
 
     for (at = header; *at != '\0'; at = pair.to + (*pair.to != '\0')) {
-        if (read_pair(&pair, at, name)) {
+        if (read_ours(&pair, at, names)) {
             *is_changed = 1;
             continue;
         }
@@ -118,8 +134,8 @@ static const char *keep_others(const char *header, span_t name,
     return end > kept ? kept : NULL;
 }
 
-void session_cookie_strip(apr_table_t *headers, const char *name,
-                          apr_pool_t *p)
+void session_cookie_strip(apr_table_t *headers,
+                          const apr_array_header_t *names, apr_pool_t *p)
 {
     const apr_array_header_t *all = apr_table_elts(headers);
     const apr_table_entry_t *entry = (const apr_table_entry_t *)all->elts;
@@ -129,8 +145,8 @@ void session_cookie_strip(apr_table_t *headers, const char *name,
 
     for (i = 0; i < all->nelts; i++) {
         if (strcasecmp(entry[i].key, "Cookie") == 0) {
-            const char *rest = keep_others(entry[i].val, span_of_text(name),
-                                           &is_changed, p);
+            const char *rest = keep_others(entry[i].val, names, &is_changed,
+                                           p);
 
             if (rest != NULL) {
                 APR_ARRAY_PUSH(kept, const char *) = rest;
@@ -162,9 +178,12 @@ char *session_cookie_set(const ha_conf_t *conf, const char *value,
         age = apr_psprintf(p, "; Max-Age=%u", max_age_sec);
     }
     if (secure == HA_SECURE_AUTO) {
-        /* Browsers drop SameSite=None without Secure. */
-        secure = is_tls || same_site == HA_SAME_SITE_NONE ? HA_SECURE_ON
-                                                          : HA_SECURE_OFF;
+        secure = is_tls ? HA_SECURE_ON : HA_SECURE_OFF;
+    }
+    if (same_site == HA_SAME_SITE_NONE) {
+        /* Browsers drop it without Secure. Sections that overlap may bring
+         * the two together, which no check of the configuration sees. */
+        secure = HA_SECURE_ON;
     }
     return apr_pstrcat(p, ha_conf_cookie_name(conf), "=", value, "; Path=",
                        ha_conf_cookie_path(conf),

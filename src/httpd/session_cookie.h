@@ -26,14 +26,15 @@ int session_cookie_each(const apr_table_t *headers, const char *name,
                         int (*fn)(void *ctx, span_t value), void *ctx);
 
 /**
- * Take the cookies of a name out of a request's headers, and leave the rest.
+ * Take the cookies of some names out of a request's headers, and leave the
+ * rest.
  *
  * @param headers changed
- * @param name the cookie's name
+ * @param names of const char *
  * @param p scratch
  */
-void session_cookie_strip(apr_table_t *headers, const char *name,
-                          apr_pool_t *p);
+void session_cookie_strip(apr_table_t *headers,
+                          const apr_array_header_t *names, apr_pool_t *p);
 
 /**
  * Write a Set-Cookie value.

@@ -27,18 +27,13 @@ static int is_alike(const char *a, const char *b)
     return *a == *b;
 }
 
-void session_header_clear(request_rec *r)
+static void clear_one(request_rec *r, const char *name)
 {
-    const char *name =
-        ha_conf_request_header(session_conf_of(r->per_dir_config));
     const apr_array_header_t *all = apr_table_elts(r->headers_in);
     const apr_table_entry_t *entry = (const apr_table_entry_t *)all->elts;
     const char *connection = apr_table_get(r->headers_in, "Connection");
     int i = 0;
 
-    if (name == NULL) {
-        return;
-    }
     while (i < all->nelts) {
         if (is_alike(entry[i].key, name)) {
             apr_table_unset(r->headers_in, entry[i].key);
@@ -51,6 +46,16 @@ void session_header_clear(request_rec *r)
     /* "Connection: X-Session" would have the proxy take ours out again. */
     if (connection != NULL && ap_find_token(r->pool, connection, name)) {
         apr_table_setn(r->headers_in, "Connection", "close");
+    }
+}
+
+void session_header_clear(request_rec *r)
+{
+    const apr_array_header_t *names = session_site()->headers;
+    int i;
+
+    for (i = 0; i < names->nelts; i++) {
+        clear_one(r, APR_ARRAY_IDX(names, i, const char *));
     }
 }
 
@@ -87,6 +92,11 @@ static const char *encode(const apr_table_t *table, apr_pool_t *p)
     end = text;
     apr_table_do(add_pair, &end, table, NULL);
     return text;
+}
+
+apr_size_t session_header_length(const apr_table_t *table, apr_pool_t *p)
+{
+    return strlen(encode(table, p));
 }
 
 void session_header_set(const session_state_t *state, request_rec *r)

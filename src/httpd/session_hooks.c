@@ -109,6 +109,17 @@ static int status_of(const session_state_t *state)
                                            : HTTP_SERVICE_UNAVAILABLE;
 }
 
+/* What was made for one user is not for a cache that serves all of them. */
+static void mark_private(request_rec *r)
+{
+    const char *control = apr_table_get(r->headers_out, "Cache-Control");
+
+    if (control == NULL || !ap_find_token(r->pool, control, "private")) {
+        apr_table_mergen(r->headers_out, "Cache-Control",
+                         "no-cache, private");
+    }
+}
+
 static apr_status_t load(request_rec *r, session_rec **z)
 {
     session_state_t *state;
@@ -126,6 +137,7 @@ static apr_status_t load(request_rec *r, session_rec **z)
      * have mod_session swap our record for a private one it cannot save.
      */
     state->z->expiry = 0;
+    mark_private(r);
     *z = state->z;
     return OK;
 }
@@ -161,10 +173,12 @@ int session_hooks_header_parser(request_rec *r)
     session_state_t *state;
     session_rec *z = NULL;
 
+    if (session_site() != NULL) {
+        session_header_clear(r);
+    }
     if (!is_enabled(r)) {
         return DECLINED;
     }
-    session_header_clear(r);
     load_stock = APR_RETRIEVE_OPTIONAL_FN(ap_session_load);
     if (load_stock == NULL) {
         return DECLINED;
@@ -195,10 +209,13 @@ int session_hooks_fixups(request_rec *r)
         return DECLINED;
     }
     session_header_take_back(r);
+    session_header_clear(r);
+    if (is_proxied(r)) {
+        session_cookie_strip(r->headers_in, session_site()->cookies, r->pool);
+    }
     if (!is_enabled(r)) {
         return DECLINED;
     }
-    session_header_clear(r);
     state = session_state_find(r);
     if (state != NULL && stock_conf(r)->enabled) {
         if (is_fatal(state, r)) {
@@ -207,11 +224,6 @@ int session_hooks_fixups(request_rec *r)
             return status_of(state);
         }
         session_header_set(state, r);
-    }
-    if (is_proxied(r)) {
-        session_cookie_strip(r->headers_in,
-                             ha_conf_cookie_name(session_conf_of(
-                                 r->per_dir_config)), r->pool);
     }
     return DECLINED;
 }

@@ -56,6 +56,8 @@ typedef struct session_site_t {
     ha_ring_t ring;             /**< signs and verifies cookies */
     apr_uint32_t longest_sec;   /**< longest idle limit anybody set */
     module *session;            /**< mod_session's record */
+    apr_array_header_t *headers; /**< every SessionHARequestHeader there is */
+    apr_array_header_t *cookies; /**< every name our cookies may have */
     int has_crypto;             /**< mod_session_crypto is loaded */
     int is_broken;              /**< this child could not open the store */
 } session_site_t;

@@ -242,6 +242,7 @@ static session_site_t *make_site(kept_t *kept, const session_server_t *top,
                                  apr_pool_t *ptemp)
 {
     session_site_t *site = apr_pcalloc(pconf, sizeof(*site));
+    ha_conf_t unset;
 
     site->server = s;
     site->recent = kept->recent;
@@ -249,6 +250,10 @@ static session_site_t *make_site(kept_t *kept, const session_server_t *top,
     site->ring = kept->ring;
     site->longest_sec = session_check_longest_sec(ptemp);
     site->session = ap_find_linked_module("mod_session.c");
+    site->headers = session_check_values("SessionHARequestHeader", pconf);
+    site->cookies = session_check_values("SessionHACookieName", pconf);
+    ha_conf_init(&unset);
+    APR_ARRAY_PUSH(site->cookies, const char *) = ha_conf_cookie_name(&unset);
     site->has_crypto = ap_find_linked_module("mod_session_crypto.c") != NULL;
     return make_store(site, kept, top, pconf) ? site : NULL;
 }

@@ -98,14 +98,64 @@ def test_the_application_is_not_given_the_cookie(proxied, jar):
     assert fields(front.get("/app", jar=jar))["cookie"] == ""
 
 
+ELSEWHERE = """
+<Location /cgi-bin>
+SessionHARequestHeader None
+</Location>
+"""
+
+
 def test_a_session_too_large_for_a_header_is_not_told_in_part(proxied, jar):
-    front = proxied()
+    front = proxied(ELSEWHERE)
     front.cgi("app", APP)
     for i in range(5):
         front.get(f"/cgi-bin/app?part{i}=" + "x" * 7000, jar=jar)
     answer = front.get("/app", jar=jar)
     assert fields(answer)["header"] == ""
     front.log.expect("HA0309")
+
+
+def test_what_the_application_could_not_be_told_is_not_saved(proxied, jar):
+    front = proxied()
+    front.cgi("app", APP)
+    for i in range(5):
+        front.get(f"/cgi-bin/app?part{i}=" + "x" * 7000, jar=jar)
+    front.log.expect("HA0402.*SessionHARequestHeader")
+    assert front.wait_access(5)[4]["save"] == "0/1 failed"
+    header = fields(front.get("/cgi-bin/app", jar=jar))["header"]
+    assert sorted(attributes(header)) == ["part0", "part1", "part2", "part3"]
+
+
+BESIDE = """
+ProxyPass / http://127.0.0.1:{port}/
+<Location /shop>
+Session On
+SessionHA On
+SessionHARequestHeader X-Session
+</Location>
+<Location /admin>
+Session On
+SessionHA On
+SessionHACookieName ADMIN
+SessionHARequestHeader X-Admin
+</Location>
+"""
+
+
+@pytest.mark.parametrize("path", ["/shop", "/shop;x=1", "/admin", "/other"])
+def test_no_path_lets_a_forged_header_or_our_cookies_through(httpd, path):
+    backend = httpd("", own=(), name="backend", start=False)
+    script = backend.cgi("app", APP.replace(
+        'echo "cookie', 'echo "admin=$HTTP_X_ADMIN"\necho "cookie'))
+    backend.conf = f'ScriptAliasMatch ^/.* "{script}"'
+    backend.start()
+    front = httpd(BESIDE.format(port=backend.port), name="front")
+    answer = fields(front.get(path, headers={
+        "X-Session": "user=root", "X-Admin": "user=root",
+        "Cookie": "HASESSION=one; a=1; ADMIN=two"}))
+    assert answer["header"] == ""
+    assert answer["admin"] == ""
+    assert answer["cookie"] == "a=1"
 
 
 def test_a_session_beyond_the_limit_keeps_what_was_stored(site, jar):

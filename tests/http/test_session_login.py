@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """mod_auth_form keeps who is logged in; we keep it for mod_auth_form."""
 
+import os
+
 import pytest
 
 from client import Jar
@@ -16,6 +18,24 @@ def shop(httpd, workdir):
         server.log.allow(r"auth_form:error.*(AH01807|AH01808)")
         return server
     return factory
+
+
+@pytest.mark.parametrize("quick", ["On", "Off"])
+def test_a_cache_does_not_serve_one_users_page_to_another(shop, workdir, jar,
+                                                          quick):
+    folder = os.path.join(workdir, "cache")
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)
+    server = shop(f"CacheRoot {folder}\nCacheEnable disk /\n"
+                  f"CacheQuickHandler {quick}\n",
+                  modules=["cache", "cache_disk"])
+    page = server.file("private/index.html", "the vault")
+    os.utime(page, (1.7e9, 1.7e9))
+    login(server, jar)
+    inside = server.get("/private/index.html", jar=jar)
+    assert inside.text == "the vault"
+    assert inside.header("Cache-Control") == "no-cache, private"
+    assert server.get("/private/index.html").status == 401
 
 
 @pytest.mark.every_mpm
