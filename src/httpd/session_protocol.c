@@ -13,6 +13,7 @@
 #include "ha_diff.h"
 #include "log_tags.h"
 #include "session_cookie.h"
+#include "session_header.h"
 
 APLOG_USE_MODULE(session_ha);
 
@@ -71,6 +72,20 @@ void session_protocol_forget_cookie(session_state_t *state, request_rec *r)
 {
     state->cookie = session_cookie_set(&state->conf, "", 0, is_tls(r),
                                        state->pool);
+}
+
+void session_protocol_send_cookie(session_state_t *state,
+                                  const ha_cookie_t *cookie, request_rec *r)
+{
+    apr_uint32_t now_sec = (apr_uint32_t)apr_time_sec(apr_time_now());
+    span_t name = span_of_text(ha_conf_cookie_name(&state->conf));
+    const char *value = ha_cookie_sign(cookie, &session_site()->ring, name,
+                                       state->pool);
+
+    state->cookie = session_cookie_set(&state->conf, value,
+                                       cookie->expires_sec > now_sec
+                                       ? cookie->expires_sec - now_sec : 0,
+                                       is_tls(r), state->pool);
 }
 
 /* Surroundings for what comes after the load. */
@@ -191,18 +206,6 @@ static int begin_session(session_state_t *state, ha_cookie_t *cookie,
     return 1;
 }
 
-static void send_cookie(session_state_t *state, const ha_cookie_t *cookie,
-                        request_rec *r)
-{
-    span_t name = span_of_text(ha_conf_cookie_name(&state->conf));
-    const char *value = ha_cookie_sign(cookie, &session_site()->ring, name,
-                                       state->pool);
-
-    state->cookie = session_cookie_set(&state->conf, value,
-                                       ha_conf_lifetime_sec(&state->conf),
-                                       is_tls(r), state->pool);
-}
-
 /* Store the operations; the answer says what came of it. */
 static void store(session_state_t *state, const ha_op_t *ops,
                   unsigned int count, request_rec *r)
@@ -242,12 +245,20 @@ static void store(session_state_t *state, const ha_op_t *ops,
     if (is_new) {
         ha_recent_set(session_site()->recent, ha_session_sid(state->session),
                       env.now);
-        send_cookie(state, &cookie, r);
+        session_protocol_send_cookie(state, &cookie, r);
     }
     else {
         /* A record behind the others does not renew the time to live. */
         touch(state, &env, r);
     }
+}
+
+/* Whether the application that is told by a header could not be told. */
+static int is_beyond_header(const session_state_t *state,
+                            const apr_table_t *table, apr_pool_t *p)
+{
+    return ha_conf_request_header(&state->conf) != NULL
+        && session_header_length(table, p) > SESSION_HEADER_MAX;
 }
 
 static void store_changes(session_state_t *state, request_rec *r)
@@ -258,8 +269,11 @@ static void store_changes(session_state_t *state, request_rec *r)
     unsigned int count;
     ha_diff_e result = ha_diff_tables(&ops, &count, state->before, after,
                                       r->pool);
+    const char *fault = result != HA_DIFF_OK ? ha_diff_name(result)
+                      : count > 0 && is_beyond_header(state, after, r->pool)
+                      ? "too large for SessionHARequestHeader" : NULL;
 
-    if (result != HA_DIFF_OK) {
+    if (fault != NULL) {
         apr_atomic_inc64(&session_site()->counts->save_failed);
         state->save = apr_psprintf(state->pool, "0/%u failed",
                                    state->replicas);
@@ -267,7 +281,7 @@ static void store_changes(session_state_t *state, request_rec *r)
                       "session %s: %s; the change is lost, what was stored "
                       "before stays", state->session != NULL
                       ? ha_session_sid(state->session)->tag : "(new)",
-                      ha_diff_name(result));
+                      fault);
     }
     else if (ha_diff_is_empty(after)) {
         if (state->session != NULL) {

@@ -11,6 +11,7 @@
  * request what its save needs.
  */
 
+#include "ha_cookie.h"
 #include "session_state.h"
 
 /**
@@ -23,6 +24,14 @@
  */
 ha_load_e session_protocol_load(ha_session_t **session,
                                 session_state_t *state, const ha_sid_t *sid);
+
+/**
+ * Have the answer set the cookie, signed by the ring's first key.
+ *
+ * @param cookie what it says
+ */
+void session_protocol_send_cookie(session_state_t *state,
+                                  const ha_cookie_t *cookie, request_rec *r);
 
 /** Have the browser forget the cookie with this answer. */
 void session_protocol_forget_cookie(session_state_t *state, request_rec *r);

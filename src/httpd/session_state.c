@@ -56,55 +56,49 @@ session_state_t *session_state_find(request_rec *r)
 
 /* ---- cookies ------------------------------------------------------------ */
 
+/* The authentic cookies of a request, in its order. */
 typedef struct search_t {
     request_rec *r;
-    const ha_ring_t *ring;
-    span_t name;
+    const session_state_t *state;
     apr_time_t now;
-    ha_cookie_t cookie;
-    int is_found;
+    ha_cookie_t cookies[HA_COOKIES_TRIED];
+    unsigned int count;
 } search_t;
 
 static int try_cookie(void *ctx, span_t value)
 {
     search_t *search = ctx;
-    ha_cookie_e result = ha_cookie_verify(&search->cookie, search->ring,
-                                          search->name, value, search->now);
+    span_t name = span_of_text(ha_conf_cookie_name(&search->state->conf));
+    ha_cookie_e result = ha_cookie_verify(&search->cookies[search->count],
+                                          &session_site()->ring, name, value,
+                                          search->now);
 
     if (result == HA_COOKIE_OK) {
-        search->is_found = 1;
-        return 1;
+        search->count++;
     }
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, search->r, HALOG(0301)
-                  "cookie refused: %s", ha_cookie_name(result));
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, search->r, HALOG(0301)
+                      "cookie refused: %s", ha_cookie_name(result));
+    }
     return 0;
 }
 
-/* The first authentic cookie names the session; 0 when there is none. */
-static int find_sid(ha_sid_t *sid, session_state_t *state, request_rec *r)
+static void find_cookies(search_t *search, session_state_t *state,
+                         request_rec *r)
 {
-    session_site_t *site = session_site();
-    search_t search;
     int seen;
 
-    memset(&search, 0, sizeof(search));
-    search.r = r;
-    search.ring = &site->ring;
-    search.name = span_of_text(ha_conf_cookie_name(&state->conf));
-    search.now = apr_time_now();
+    memset(search, 0, sizeof(*search));
+    search->r = r;
+    search->state = state;
+    search->now = apr_time_now();
     seen = session_cookie_each(r->headers_in,
                                ha_conf_cookie_name(&state->conf), try_cookie,
-                               &search);
-    if (search.is_found) {
-        ha_sid_init(sid, search.cookie.id);
-        state->issued = apr_time_from_sec(search.cookie.issued_sec);
-        return 1;
-    }
+                               search);
     state->found = seen > 0 ? SESSION_REFUSED : SESSION_NONE;
-    if (seen > 0) {
-        apr_atomic_inc64(&site->counts->load_refused);
+    if (seen > 0 && search->count == 0) {
+        apr_atomic_inc64(&session_site()->counts->load_refused);
     }
-    return 0;
 }
 
 /* ---- load ---------------------------------------------------------------- */
@@ -147,12 +141,10 @@ static void say_known(request_rec *r)
     }
 }
 
-/* Gone for good: the browser need not send that cookie again. */
-static void start_anew(session_state_t *state, const ha_sid_t *sid,
-                       ha_load_e result, request_rec *r)
+static void note_gone(session_state_t *state, const ha_sid_t *sid,
+                      ha_load_e result, request_rec *r)
 {
     state->found = SESSION_MISS;
-    session_protocol_forget_cookie(state, r);
     apr_atomic_inc64(&session_site()->counts->load_miss);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, HALOG(0303)
                   "session %s: %s; the user starts anew", sid->tag,
@@ -183,7 +175,7 @@ static void load_stored(session_state_t *state, const ha_sid_t *sid,
     case HA_LOAD_MISS:
     case HA_LOAD_ENDED:
         say_known(r);
-        start_anew(state, sid, result, r);
+        note_gone(state, sid, result, r);
         break;
     case HA_LOAD_UNKNOWN:
     default:
@@ -223,10 +215,38 @@ static session_state_t *make_state(request_rec *r)
     return state;
 }
 
+/*
+ * The first cookie that has a session is the session. Others may be authentic
+ * too, and dead: a browser sends what it once got for a longer path first.
+ * Only when all are gone need it not send them again.
+ */
+static void load_first(session_state_t *state, request_rec *r)
+{
+    search_t search;
+    ha_sid_t sid;
+    unsigned int i;
+
+    find_cookies(&search, state, r);
+    for (i = 0; i < search.count; i++) {
+        ha_sid_init(&sid, search.cookies[i].id);
+        state->issued = apr_time_from_sec(search.cookies[i].issued_sec);
+        load_stored(state, &sid, r);
+        if (state->found == SESSION_HIT && search.cookies[i].key != 0) {
+            /* Signed by an old secret, which is to leave the ring one day. */
+            session_protocol_send_cookie(state, &search.cookies[i], r);
+        }
+        if (state->found != SESSION_MISS) {
+            return;
+        }
+    }
+    if (search.count > 0) {
+        session_protocol_forget_cookie(state, r);
+    }
+}
+
 session_state_t *session_state_load(request_rec *r)
 {
     session_state_t *state = session_state_find(r);
-    ha_sid_t sid;
 
     if (state != NULL) {
         return state;
@@ -239,8 +259,8 @@ session_state_t *session_state_load(request_rec *r)
                       "here, and mod_session_ha would store it in clear; "
                       "request refused: take one of them out");
     }
-    else if (find_sid(&sid, state, r)) {
-        load_stored(state, &sid, r);
+    else {
+        load_first(state, r);
     }
     if (state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED) {
         /* Nobody may save it: mod_session passes over what is written. */

@@ -101,6 +101,11 @@ class Memcached(Process):
         head, rest = answer.split(b"\r\n", 1)
         return rest[:int(head.split()[3])]
 
+    def ttl(self, key):
+        """Seconds that an item still lives, or None."""
+        answer = self.command(f"mg {key} t", (b"\r\n",)).decode().split()
+        return int(answer[1][1:]) if answer[0] == "HD" else None
+
     def delete(self, key):
         return self.command(f"delete {key}",
                             (b"DELETED\r\n", b"NOT_FOUND\r\n"))

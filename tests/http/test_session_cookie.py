@@ -183,6 +183,42 @@ def test_the_first_authentic_cookie_of_the_name_counts(kept, jar):
     assert s.told(headers={"Cookie": far})["load"] == "refused"
 
 
+def test_a_dead_cookie_does_not_hide_a_living_one(kept, jar):
+    s = kept
+    gone = Jar()
+    s.set(gone, user="old")
+    dead = gone["HASESSION"]
+    s.set(gone, user="")
+    s.log.expect("HA0407")
+    s.set(jar, user="ada")
+    live = jar["HASESSION"]
+    for header in (f"HASESSION={dead}; HASESSION={live}",
+                   f"HASESSION={live}; HASESSION={dead}"):
+        answer = s.server.get("/cgi-bin/app", headers={"Cookie": header})
+        assert "user=ada" in answer.text, header
+        assert not answer.all("Set-Cookie"), "the living one was taken away"
+    header = f"HASESSION={dead}; HASESSION={dead}"
+    answer = s.server.get("/cgi-bin/app", headers={"Cookie": header})
+    assert "load=miss" in answer.text
+    assert "Max-Age=0" in answer.header("Set-Cookie")
+
+
+OVERLAPPING = """
+<Location /cgi-bin>
+SessionHACookieSameSite None
+</Location>
+<LocationMatch ^/cgi-bin/app>
+SessionHACookieSecure Off
+</LocationMatch>
+"""
+
+
+def test_same_site_none_is_never_sent_without_secure(site, jar):
+    s = site(OVERLAPPING)
+    cookie = s.set(jar, a=1).header("Set-Cookie")
+    assert "SameSite=None" in cookie and "; Secure" in cookie
+
+
 def test_names_compare_whole_and_by_case(kept, jar):
     s = kept
     s.set(jar, a=1)

@@ -24,6 +24,25 @@ def cluster(httpd, workdir, memcacheds):
     return factory
 
 
+IDLE_LIMITS = """
+<Location /cgi-bin>
+SessionMaxAge 30
+</Location>
+<Location /elsewhere>
+SessionMaxAge 604800
+</Location>
+"""
+
+
+def test_a_repaired_copy_lives_as_long_as_the_session(cluster, jar):
+    s = cluster(2, IDLE_LIMITS)
+    s.set(jar, a=1)
+    key, = s.nodes[0].keys()
+    s.nodes[0].delete(key)
+    assert s.session(jar) == {"a": "1"}
+    assert all(1 <= n.ttl(key) <= 60 for n in s.nodes)
+
+
 def holders(s):
     return [n for n in s.nodes if n.is_running() and n.keys()]
 

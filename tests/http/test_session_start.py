@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
+from client import Jar
 from httpd import module_folder, our_module
 from process import free_port, wait_until
-from session_site import (HERE, Site, login, login_conf, nodes_conf,
+from session_site import (APP, HERE, Site, login, login_conf, nodes_conf,
                           read_secrets, secret_file)
 
 SERVER = "SessionHAServer name=n address=127.0.0.1:11211"
@@ -100,6 +101,7 @@ WRONG = [
     ('SessionHARequestHeader "X Session"',
      "SessionHARequestHeader must be a header's name or None, not 'X Session'"),
     ("SessionHARequestHeader X:", "not 'X:'"),
+    ("SessionHARequestHeader cookie", "cannot be 'cookie'"),
     ("SessionHAUnknownPolicy guess",
      "SessionHAUnknownPolicy must be fail or anonymous, not 'guess'"),
     ("SessionHAIdleLimit 0", "SessionHAIdleLimit must be between 1s and "
@@ -272,6 +274,38 @@ def test_secrets_rotate_by_graceful_restarts(httpd, workdir, jar):
     s.server.graceful()
     wait_until(lambda: s.told(jar)["load"] == "refused", 10,
                "the old secret forgotten")
+
+
+def test_a_session_in_use_outlives_the_secret_that_began_it(httpd, workdir,
+                                                           jar):
+    path = secret_file(workdir)
+    s = Site(httpd(f"SessionHA On\n{HERE}\nSessionHASecretFile {path}\n"
+                   "SessionHALifetime 12h\n"))
+    s.set(jar, a=1)
+    secret_file(workdir, *read_secrets(path))
+    s.server.graceful()
+    begun = jar["HASESSION"]
+    wait_until(lambda: s.session(jar) == {"a": "1"}
+               and jar["HASESSION"] != begun, 10, "a cookie signed anew")
+    assert int(jar.attributes["HASESSION"]["max-age"]) <= 12 * 3600
+    first = read_secrets(path)[0]
+    with open(path, "w") as file:
+        file.write(first + "\n")
+    s.server.graceful()
+    wait_until(lambda: s.told(headers={"Cookie": f"HASESSION={begun}"})
+               ["load"] == "refused", 10, "the old secret forgotten")
+    assert s.session(jar) == {"a": "1"}
+
+
+def test_a_cookie_of_one_name_is_none_of_another(httpd):
+    s = Site(httpd(f"SessionHA On\n{HERE}\n<Location /cgi-bin/other>\n"
+                   "SessionHACookieName OTHER\n</Location>\n"))
+    jar = Jar()
+    s.set(jar, user="ada")
+    s.server.cgi("other", APP)
+    answer = s.told(path="/cgi-bin/other", headers={
+        "Cookie": f"OTHER={jar['HASESSION']}"})
+    assert answer["load"] == "refused"
 
 
 def test_a_reload_with_a_bad_file_keeps_the_old_secrets(httpd, workdir, jar):
