@@ -39,29 +39,13 @@ static void add_pair(clone_values_t *values, span_t part, span_t name)
     }
 }
 
-/* Bytes up to the next ';' or ',' that no quotes protect. */
+/* Bytes up to the next ';' or ','. Quotes protect neither (RFC 6265, 5.4). */
 static apr_size_t cookie_len(span_t rest)
 {
-    int is_quoted = 0;
-    apr_size_t at;
+    apr_size_t at = 0;
 
-    for (at = 0; at < rest.len; at++) {
-        char c = rest.data[at];
-
-        if (c == '"') {
-            is_quoted = !is_quoted;
-        }
-        else if (!is_quoted && (c == ';' || c == ',')) {
-            break;
-        }
-    }
-    if (is_quoted) {
-        /* A quote nobody closed must not swallow the cookies behind it. */
-        for (at = 0; at < rest.len; at++) {
-            if (rest.data[at] == ';' || rest.data[at] == ',') {
-                break;
-            }
-        }
+    while (at < rest.len && rest.data[at] != ';' && rest.data[at] != ',') {
+        at++;
     }
     return at;
 }

@@ -29,8 +29,9 @@ void clone_values_init(clone_values_t *values);
  * Add every cookie of a name, in the header's order.
  *
  * Cookies are divided by ';' and by ',', with which httpd joins several
- * Cookie lines; between double quotes neither divides. Names match whole
- * and with regard to case. Empty values are skipped; values that do not fit
+ * Cookie lines; double quotes protect neither (RFC 6265, section 5.4), for
+ * one stray quote would swallow what stands behind it. Names match whole and
+ * with regard to case. Empty values are skipped; values that do not fit
  * any more are ignored. Call it before clone_values_add_url.
  *
  * @param values grows

@@ -56,6 +56,8 @@ def test_every_cookie_of_the_name_counts(site):
         ("XJSESSIONID=0000s1:A; JSESSIONID=0000s2:C", ("C", "first")),
         ("jsessionid=0000s1:A; JSESSIONID=0000s2:C", ("C", "first")),
         ('JSESSIONID="0000s2:C"', ("C", "first")),
+        ('size=24"; JSESSIONID=0000s2:C; h=10"', ("C", "first")),
+        ('a="x; JSESSIONID=0000s2:C; p={"a":"x, y"}', ("C", "first")),
         ("JSESSIONID=0000s2%3AC", ("C", "first")),
         ('JSESSIONID="0000s2%3aX%3aC"; $Path=/', ("C", "next")),
         (["JSESSIONID=0000s1:X", "JSESSIONID=0000s2:C"], ("C", "first")),
