@@ -36,6 +36,39 @@ static void begin(proxy_balancer **balancer, request_rec *r,
     }
 }
 
+/*
+ * mod_proxy marks the member it handed us, and knows nothing of those we went
+ * on to. Mark the one that failed, and remember how the other was.
+ */
+static int hand_back(clone_request_t *req, request_rec *r,
+                     proxy_worker *given, int rc)
+{
+    if (req->last == given || (rc != HTTP_INTERNAL_SERVER_ERROR
+                               && rc != HTTP_SERVICE_UNAVAILABLE)
+        || apr_table_get(r->notes, "proxy-error-override") != NULL) {
+        return rc;
+    }
+    if (!(req->last->s->status & PROXY_WORKER_IGNORE_ERRORS)) {
+        req->last->s->status |= PROXY_WORKER_IN_ERROR;
+        req->last->s->error_time = apr_time_now();
+    }
+    req->spared = given;
+    req->spared_status = given->s->status;
+    req->spared_error_time = given->s->error_time;
+    return rc;
+}
+
+static void spare(clone_request_t *req)
+{
+    if (req->spared != NULL) {
+        if (!(req->spared_status & PROXY_WORKER_IN_ERROR)) {
+            req->spared->s->status &= ~PROXY_WORKER_IN_ERROR;
+        }
+        req->spared->s->error_time = req->spared_error_time;
+        req->spared = NULL;
+    }
+}
+
 int clone_hooks_pre_request(proxy_worker **worker, proxy_balancer **balancer,
                             request_rec *r, proxy_server_conf *conf,
                             char **url)
@@ -50,6 +83,7 @@ int clone_hooks_pre_request(proxy_worker **worker, proxy_balancer **balancer,
     if (req == NULL || req->shown != *balancer) {
         return DECLINED;
     }
+    spare(req);
     if (req->is_over) {
         return HTTP_SERVICE_UNAVAILABLE;
     }
@@ -59,7 +93,8 @@ int clone_hooks_pre_request(proxy_worker **worker, proxy_balancer **balancer,
                       (*balancer)->s->name, req->last->s->name_ex);
         clone_request_add_tried(req, req->last);
     }
-    return DECLINED;
+    return req->tried->nelts > req->shown->s->max_attempts
+               ? HTTP_SERVICE_UNAVAILABLE : DECLINED;
 }
 
 /*
@@ -111,6 +146,7 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
                                const char *proxyhost, apr_port_t proxyport)
 {
     clone_request_t *req = clone_request_get(r);
+    proxy_worker *given = worker;
     int rc;
 
     if (req == NULL || req->is_inside) {
@@ -121,7 +157,7 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
 
         rc = attempt(req, r, worker, conf, url, proxyhost, proxyport);
         if (!is_unreached(req, worker, conf, rc)) {
-            return rc;
+            return hand_back(req, r, given, rc);
         }
         if (req->tried->nelts >= req->shown->s->max_attempts) {
             break;
@@ -138,7 +174,7 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
     }
     /* The loop around us shall not begin again. */
     req->is_over = 1;
-    return rc;
+    return hand_back(req, r, given, rc);
 }
 
 int clone_hooks_create_req(request_rec *r, request_rec *backend_r)
@@ -154,10 +190,13 @@ int clone_hooks_create_req(request_rec *r, request_rec *backend_r)
 int clone_hooks_post_request(proxy_worker *worker, proxy_balancer *balancer,
                              request_rec *r, proxy_server_conf *conf)
 {
-    const clone_request_t *req = clone_request_get(r);
+    clone_request_t *req = clone_request_get(r);
 
-    if (req == NULL || req->shown != balancer || req->last == NULL
-        || req->last == worker) {
+    if (req == NULL || req->shown != balancer || req->last == NULL) {
+        return DECLINED;
+    }
+    spare(req);
+    if (req->last == worker) {
         return DECLINED;
     }
     return proxy_run_post_request(req->last, balancer, r, conf);

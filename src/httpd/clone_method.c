@@ -180,6 +180,10 @@ static proxy_worker *find(proxy_balancer *balancer, request_rec *r)
         }
     }
     if (worker == NULL) {
+        if (balancer->s->sticky_force && req->session_count > 0) {
+            /* Waiting for another member is of no use; ours is a copy. */
+            balancer->s->timeout = 0;
+        }
         req->choice.reason = CLONE_REASON_NONE;
         clone_request_export(req, r, NULL);
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, CRLOG(0202)

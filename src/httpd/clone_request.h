@@ -32,6 +32,10 @@ typedef struct clone_request_t {
     apr_array_header_t *tried; /**< of proxy_worker *, failed already */
     clone_choice_t choice;  /**< the last decision */
     proxy_worker *last;     /**< who was asked last, or NULL */
+    proxy_worker *spared;   /**< mod_proxy is about to mark it for what last
+                                 did; NULL when it is not */
+    unsigned int spared_status;    /**< of spared, before */
+    apr_time_t spared_error_time;  /**< the same */
     unsigned int is_over : 1;   /**< no further attempt */
     unsigned int is_inside : 1; /**< within our scheme_handler */
     unsigned int is_sent : 1;   /**< the member has all of the request */

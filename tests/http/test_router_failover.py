@@ -317,3 +317,28 @@ def test_an_internal_redirect_is_routed_anew(httpd, clones):
     assert shown(answer)["reason"] == "unknown"
     assert [r["path"] for r in two["A"].requests] == ["/missing"]
     assert [r["path"] for r in two["B"].requests] == ["/sorry"]
+
+
+def test_who_failed_is_marked_and_not_who_was_asked_first(httpd, clones):
+    """A is dead, B takes the request and dies over it; A is back by then."""
+    two = clones("A", "B")
+    server = httpd(shop(two, members="retry=1"), own=OWN)
+    allow_dead(server)
+    server.log.allow("AH")
+    page = Manager(server)
+    two["A"].kill9()
+    two["B"].behave("delay 20")
+    with server.client() as client, \
+            concurrent.futures.ThreadPoolExecutor(1) as pool:
+        client.request("GET", "/manager")
+        waiting = pool.submit(client.request, "GET", "/",
+                              headers=cookie("A"))
+        wait_until(lambda: two["B"].requests, 5, "B has the request")
+        two["B"].behave("normal")
+        two["A"].start()
+        wait_until(lambda: served(server.get("/", headers=cookie("A")))[0]
+                   == "A", 10, "A serves again")
+        two["B"].kill9()
+        waiting.exception(timeout=10)
+    status = {name: m["status"] for name, m in page.members().items()}
+    assert "Err" not in status["A"] and "Err" in status["B"], status
