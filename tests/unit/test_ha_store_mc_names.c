@@ -64,6 +64,16 @@ static void answer(const char *ip, int hang)
     (void)pthread_mutex_unlock(&lock);
 }
 
+static unsigned int times_waited(void)
+{
+    unsigned int times;
+
+    (void)pthread_mutex_lock(&lock);
+    times = waited;
+    (void)pthread_mutex_unlock(&lock);
+    return times;
+}
+
 static unsigned int times_asked(void)
 {
     unsigned int times;
@@ -115,7 +125,7 @@ static void begin_child(void)
 {
     ck_assert_int_eq(apr_pool_create(&mc_pchild, NULL), APR_SUCCESS);
     ck_assert_int_eq(ha_store_mc_child_init(mc_store, mc_pchild), APR_SUCCESS);
-    ck_assert_uint_eq(waited, 1);
+    ck_assert_uint_eq(times_waited(), 1);
 }
 
 static void wait_until_reached(void)
