@@ -95,6 +95,8 @@ static int read_ours(pair_t *pair, const char *from,
 {
     int i;
 
+    pair->from = from;
+    pair->to = from + strcspn(from, ";,");
     for (i = 0; i < names->nelts; i++) {
         if (read_pair(pair, from,
                       span_of_text(APR_ARRAY_IDX(names, i, const char *)))) {

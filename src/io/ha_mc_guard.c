@@ -111,6 +111,7 @@ int ha_mc_guard_find(apr_port_t from, const char *host, apr_port_t port)
         struct sockaddr_storage address;
         socklen_t len = sizeof(address);
 
+        memset(&address, 0, sizeof(address));
         if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
             gap = errno == EBADF ? gap + 1 : 0;
             continue;
