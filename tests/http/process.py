@@ -83,6 +83,17 @@ def is_alive(pid):
     return stat is not None and stat[0] not in "ZX"
 
 
+def is_stopped(pid):
+    """Has every thread of it stopped, or ended? A signal reaches a process
+    at once, each of its threads when the kernel next schedules it."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    stats = (stat_of(f"{pid}/task/{thread}") for thread in threads)
+    return all(stat is None or stat[0] in "TtZX" for stat in stats)
+
+
 def group_of(leader):
     """The pids of a process group."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -154,8 +165,11 @@ class Process:
         return not any(is_alive(pid) for pid in group_of(self.child.pid))
 
     def freeze(self):
-        """SIGSTOP: connections are still accepted, nothing is answered."""
+        """SIGSTOP: connections are still accepted, nothing is answered;
+        returns when no thread runs any more."""
         self.signal_group(signal.SIGSTOP)
+        wait_until(lambda: all(map(is_stopped, group_of(self.child.pid))),
+                   10, "stop of frozen processes")
         self.frozen = True
 
     def thaw(self):
