@@ -13,6 +13,11 @@
  *     it holds something that lacks     cas the whole over it
  *     it did not answer                 the next node stands in for it
  *
+ * After an edit of the list of nodes there are several orders: by each list
+ * that may still be in use the session has owners and targets of its own.
+ * All of them are asked and written, so that web servers with the old list
+ * and with the new one meet, whichever was told first.
+ *
  * Nothing is ever set blindly, so no operation can bring an ended session
  * back: add finds the tombstone in its way, and cas has read it. What loses
  * a race leaves work for the next reader and no damage.
@@ -28,12 +33,93 @@ int ha_crew_is_up(const ha_crew_t *crew, const ha_peer_t *peer)
            && store->ops->is_up(store, peer->node);
 }
 
+/* How long anything of a session can be somewhere. */
+static apr_uint32_t past_sec(const ha_session_env_t *env)
+{
+    return env->past_sec > env->ttl_sec ? env->past_sec : env->ttl_sec;
+}
+
+/* The peer of a node, which joins when only an earlier list has it. */
+static unsigned int peer_of(ha_crew_t *crew, unsigned int node)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        if (crew->peers[i].node == node) {
+            return i;
+        }
+    }
+    crew->peers[crew->count].node = node;
+    return crew->count++;
+}
+
+/* Add the next node of a view; twice is once, two names may be one node. */
+static void add_to_view(ha_crew_t *crew, ha_view_t *view, unsigned int node)
+{
+    unsigned int peer = peer_of(crew, node);
+    unsigned int i;
+
+    for (i = 0; i < view->count; i++) {
+        if (view->peer[i] == peer) {
+            return;
+        }
+    }
+    view->peer[view->count++] = (unsigned char)peer;
+}
+
+/* The first ones of a view that are up become its targets. */
+static void choose_targets(ha_crew_t *crew, unsigned int number)
+{
+    ha_view_t *view = &crew->view[number];
+    unsigned int targets = 0;
+    unsigned int i;
+
+    for (i = 0; i < view->count && targets < view->wanted; i++) {
+        ha_peer_t *peer = &crew->peers[view->peer[i]];
+
+        if (ha_crew_is_up(crew, peer)) {
+            peer->is_target |= 1u << number;
+            targets++;
+        }
+    }
+}
+
+/* Add a view: the order of the session in a list of nodes. */
+static void add_view(ha_crew_t *crew, const ha_place_node_t *nodes,
+                     const unsigned int *at, unsigned int count,
+                     unsigned int replicas)
+{
+    const ha_store_t *store = crew->env->store;
+    ha_view_t *view = &crew->view[crew->views];
+    unsigned int order[HA_NODES_MAX];
+    unsigned int i;
+
+    ha_place_order(order, nodes, count, replicas,
+                   span_of((const char *)crew->sid->digest, HA_SID_DIGEST));
+    for (i = 0; i < count; i++) {
+        unsigned int node = at != NULL ? at[order[i]] : order[i];
+
+        if (node < store->count + store->gone) {
+            add_to_view(crew, view, node);
+        }
+    }
+    view->wanted = replicas < view->count ? replicas : view->count;
+    choose_targets(crew, crew->views++);
+}
+
+/* Whether what was placed by an earlier list can still be there. */
+static int is_remembered(const ha_session_env_t *env, const ha_past_t *past)
+{
+    apr_time_t used = __atomic_load_n(past->used, __ATOMIC_ACQUIRE);
+
+    return used + apr_time_from_sec(past_sec(env)) > env->now;
+}
+
 ha_crew_t *ha_crew_gather(const ha_session_env_t *env, const ha_sid_t *sid,
                           apr_uint64_t silent, apr_pool_t *p)
 {
     ha_crew_t *crew = apr_pcalloc(p, sizeof(*crew));
-    unsigned int order[HA_NODES_MAX];
-    unsigned int targets = 0;
+    const ha_store_t *store = env->store;
     unsigned int i;
 
     crew->env = env;
@@ -41,15 +127,15 @@ ha_crew_t *ha_crew_gather(const ha_session_env_t *env, const ha_sid_t *sid,
     crew->silent = silent;
     crew->ttl_sec = env->ttl_sec;
     crew->pool = p;
-    crew->count = env->store->count;
-    crew->wanted = env->replicas < crew->count ? env->replicas : crew->count;
-    ha_place_order(order, env->store->nodes, crew->count, crew->wanted,
-                   span_of((const char *)sid->digest, sizeof(sid->digest)));
-    for (i = 0; i < crew->count; i++) {
-        crew->peers[i].node = order[i];
-        if (targets < crew->wanted && ha_crew_is_up(crew, &crew->peers[i])) {
-            crew->peers[i].is_target = 1;
-            targets++;
+    add_view(crew, store->nodes, NULL, store->count, env->replicas);
+    crew->wanted = crew->view[0].wanted;
+    for (i = 0; i < store->past_count && i < HA_PAST_MAX; i++) {
+        const ha_past_t *past = &store->past[i];
+
+        if (is_remembered(env, past)) {
+            add_view(crew, past->nodes, past->at, past->count,
+                     past->replicas > env->replicas ? past->replicas
+                                                    : env->replicas);
         }
     }
     return crew;
@@ -178,19 +264,6 @@ ha_image_t *ha_crew_merge(const ha_crew_t *crew, ha_image_t *base)
     return merged;
 }
 
-unsigned int ha_crew_count(const ha_crew_t *crew, ha_answer_e answer)
-{
-    unsigned int found = 0;
-    unsigned int i;
-
-    for (i = 0; i < crew->count; i++) {
-        const ha_peer_t *peer = &crew->peers[i];
-
-        found += peer->is_asked && peer->answer == answer;
-    }
-    return found;
-}
-
 int ha_crew_is_held(const ha_crew_t *crew)
 {
     unsigned int i;
@@ -201,12 +274,6 @@ int ha_crew_is_held(const ha_crew_t *crew)
         }
     }
     return 0;
-}
-
-/* How long anything of a session can be somewhere. */
-static apr_uint32_t past_sec(const ha_session_env_t *env)
-{
-    return env->past_sec > env->ttl_sec ? env->past_sec : env->ttl_sec;
 }
 
 /*
@@ -227,16 +294,64 @@ static int is_witness(const ha_crew_t *crew, const ha_peer_t *peer)
            || since + HA_SKEW_USEC <= env->issued;
 }
 
-int ha_crew_has_witness(const ha_crew_t *crew)
+static int has_witness_in(const ha_crew_t *crew, const ha_view_t *view)
 {
     unsigned int i;
 
-    for (i = 0; i < crew->wanted; i++) {
-        if (crew->peers[i].is_asked && is_witness(crew, &crew->peers[i])) {
+    for (i = 0; i < view->wanted; i++) {
+        const ha_peer_t *peer = &crew->peers[view->peer[i]];
+
+        if (peer->is_asked && is_witness(crew, peer)) {
             return 1;
         }
     }
     return 0;
+}
+
+/* An owner by one list need not know what was placed by another. */
+int ha_crew_has_witness(const ha_crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->views; i++) {
+        if (!has_witness_in(crew, &crew->view[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int ha_crew_is_complete(const ha_crew_t *crew)
+{
+    ha_store_t *store = crew->env->store;
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        const ha_peer_t *peer = &crew->peers[i];
+        int is_over = peer->node >= store->count
+                      && !store->ops->is_up(store, peer->node);
+
+        if (!is_over && (!peer->is_asked || peer->answer == HA_UNKNOWN)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int ha_crew_is_short(const ha_crew_t *crew)
+{
+    unsigned int held = 0;
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        const ha_peer_t *peer = &crew->peers[i];
+
+        if (peer->is_target && peer->is_asked && peer->answer == HA_MISS) {
+            return 1;
+        }
+        held += (peer->is_target & 1) && peer->answer == HA_HIT;
+    }
+    return held < crew->wanted;
 }
 
 void ha_crew_consult(ha_crew_t *crew)
@@ -253,31 +368,48 @@ void ha_crew_consult(ha_crew_t *crew)
     ha_crew_run(crew);
 }
 
-/* A target that is silent gives its place to the next node that is up. */
-static void replace_silent(ha_crew_t *crew)
+/* Whether a node may take the place of a silent one. */
+static int is_free(const ha_crew_t *crew, const ha_peer_t *peer,
+                   apr_uint32_t bit)
 {
+    return !(peer->is_target & bit)
+           && !(peer->is_asked && peer->answer == HA_UNKNOWN)
+           && ha_crew_is_up(crew, peer);
+}
+
+/* A target that is silent gives its place to the next node that is up. */
+static void replace_silent(ha_crew_t *crew, unsigned int number)
+{
+    const ha_view_t *view = &crew->view[number];
+    apr_uint32_t bit = 1u << number;
     unsigned int i;
     unsigned int next = 0;
 
-    for (i = 0; i < crew->count; i++) {
-        ha_peer_t *peer = &crew->peers[i];
+    for (i = 0; i < view->count; i++) {
+        ha_peer_t *peer = &crew->peers[view->peer[i]];
 
-        if (!peer->is_target || !peer->is_asked || peer->is_proved
+        if (!(peer->is_target & bit) || !peer->is_asked || peer->is_proved
             || peer->answer != HA_UNKNOWN) {
             continue;
         }
-        while (next < crew->count
-               && (crew->peers[next].is_target
-                   || (crew->peers[next].is_asked
-                       && crew->peers[next].answer == HA_UNKNOWN)
-                   || !ha_crew_is_up(crew, &crew->peers[next]))) {
+        while (next < view->count
+               && !is_free(crew, &crew->peers[view->peer[next]], bit)) {
             next++;
         }
-        if (next == crew->count) {
+        if (next == view->count) {
             return;
         }
-        peer->is_target = 0;
-        crew->peers[next].is_target = 1;
+        peer->is_target &= ~bit;
+        crew->peers[view->peer[next]].is_target |= bit;
+    }
+}
+
+static void replace_all_silent(ha_crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->views; i++) {
+        replace_silent(crew, i);
     }
 }
 
@@ -365,7 +497,7 @@ ha_image_t *ha_crew_settle(ha_crew_t *crew, ha_image_t *needed, int rounds)
 
     note_proofs(crew, needed);
     while (rounds-- > 0) {
-        replace_silent(crew);
+        replace_all_silent(crew);
         plan_repairs(crew, merged);
         if (ha_crew_run(crew) == 0) {
             break;
@@ -380,14 +512,17 @@ ha_image_t *ha_crew_settle(ha_crew_t *crew, ha_image_t *needed, int rounds)
  * it may lack the end, too, and only the stand-ins of the time know that. */
 static int is_owner_behind(const ha_crew_t *crew)
 {
+    unsigned int v;
     unsigned int i;
 
-    for (i = 0; i < crew->wanted; i++) {
-        const ha_peer_t *peer = &crew->peers[i];
+    for (v = 0; v < crew->views; v++) {
+        for (i = 0; i < crew->view[v].wanted; i++) {
+            const ha_peer_t *peer = &crew->peers[crew->view[v].peer[i]];
 
-        if (peer->is_asked && peer->answer == HA_MISS
-            && !is_witness(crew, peer)) {
-            return ha_crew_is_held(crew);
+            if (peer->is_asked && peer->answer == HA_MISS
+                && !is_witness(crew, peer)) {
+                return ha_crew_is_held(crew);
+            }
         }
     }
     return 0;
@@ -404,7 +539,7 @@ void ha_crew_ask(ha_crew_t *crew)
     unsigned int i;
 
     do {
-        replace_silent(crew);
+        replace_all_silent(crew);
         for (i = 0; i < crew->count; i++) {
             if (crew->peers[i].is_target && !crew->peers[i].is_asked) {
                 ha_crew_plan(&crew->peers[i], HA_GET, span_of(NULL, 0));

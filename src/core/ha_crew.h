@@ -15,7 +15,7 @@
 /** One node in the course of one operation. */
 typedef struct ha_peer_t {
     unsigned int node;    /**< index in the store */
-    int is_target;        /**< it should hold the session */
+    apr_uint32_t is_target; /**< it should hold the session; a bit a view */
     int is_asked;         /**< it has been asked in this operation */
     int is_planned;       /**< the next round has a call for it */
     int is_proved;        /**< it held what was needed, at some moment */
@@ -28,13 +28,27 @@ typedef struct ha_peer_t {
     ha_fold_t fold;       /**< how the fold went */
 } ha_peer_t;
 
-/** An operation: its surroundings, and all nodes in placement order. */
+/** The placement order of one list of nodes. */
+typedef struct ha_view_t {
+    unsigned int count;                /**< entries of peer[] in use */
+    unsigned int wanted;               /**< owners, and so targets */
+    unsigned char peer[HA_NODES_MAX];  /**< indexes of peers, owners first */
+} ha_view_t;
+
+/**
+ * An operation: its surroundings, and all nodes in placement order. View 0 is
+ * the list of nodes, whose order the peers stand in; nodes that only an
+ * earlier list had stand behind them. The other views are the earlier lists
+ * by which the session may have been placed: each has its own targets.
+ */
 typedef struct ha_crew_t {
     const ha_session_env_t *env;   /**< clock, store, budget */
     const ha_sid_t *sid;           /**< the session */
     apr_pool_t *pool;              /**< owns everything here */
     unsigned int count;            /**< entries of peers[] in use */
-    unsigned int wanted;           /**< owners, and so targets */
+    unsigned int wanted;           /**< owners in view 0, and so targets */
+    unsigned int views;            /**< entries of view[] in use */
+    ha_view_t view[1 + HA_PAST_MAX]; /**< what is listed, what was */
     apr_uint64_t silent;           /**< a bit a node: it failed already */
     apr_uint32_t ttl_sec;          /**< of what the next round writes */
     ha_peer_t peers[HA_NODES_MAX]; /**< owners first, then stand-ins */
@@ -81,13 +95,16 @@ void ha_crew_ask(ha_crew_t *crew);
 /** Ask every node that is up and has not been asked yet. */
 void ha_crew_consult(ha_crew_t *crew);
 
-/** How many nodes gave this answer, when last asked. */
-unsigned int ha_crew_count(const ha_crew_t *crew, ha_answer_e answer);
-
 /** Whether any node holds something of the session, or its end. */
 int ha_crew_is_held(const ha_crew_t *crew);
 
-/** Whether an owner has answered that would know of the session. */
+/** Whether all nodes have answered; one off the list need not be up. */
+int ha_crew_is_complete(const ha_crew_t *crew);
+
+/** Whether targets that were asked lack the session, or are too few. */
+int ha_crew_is_short(const ha_crew_t *crew);
+
+/** Whether by each list an owner has answered that would know of it. */
 int ha_crew_has_witness(const ha_crew_t *crew);
 
 /**

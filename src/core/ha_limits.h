@@ -10,6 +10,12 @@
 /** Nodes in one cluster. Placement works on arrays of this size. */
 #define HA_NODES_MAX 64
 
+/**
+ * Earlier lists of nodes by which sessions are still looked for: more edits
+ * than this within one lifetime are a mistake, and each costs a placement.
+ */
+#define HA_PAST_MAX 4
+
 /** Bytes of a node's or a zone's name: it stands in log lines. */
 #define HA_NAME_MAX 64
 

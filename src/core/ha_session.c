@@ -42,7 +42,7 @@ static void report(const ha_crew_t *crew, ha_saved_t *saved)
     memset(saved, 0, sizeof(*saved));
     saved->wanted = crew->wanted;
     for (i = 0; i < crew->count; i++) {
-        if (crew->peers[i].is_proved && crew->peers[i].is_target) {
+        if (crew->peers[i].is_proved && crew->peers[i].is_target & 1) {
             saved->copies += 1;
             saved->owners += i < crew->wanted;
         }
@@ -82,9 +82,7 @@ ha_session_t *ha_session_make(const ha_sid_t *sid, apr_pool_t *p)
 /* Without a copy anywhere: is there no session, or does nobody know? */
 static ha_load_e judge_absence(const ha_crew_t *crew)
 {
-    if (ha_crew_has_witness(crew)
-        || ha_crew_count(crew, HA_MISS) + ha_crew_count(crew, HA_HIT)
-               == crew->count) {
+    if (ha_crew_has_witness(crew) || ha_crew_is_complete(crew)) {
         return HA_LOAD_MISS;
     }
     return HA_LOAD_UNKNOWN;
@@ -250,7 +248,7 @@ void ha_session_touch(ha_session_t *session, ha_saved_t *saved,
 
         peer->is_proved = peer->is_asked && peer->answer == HA_HIT;
     }
-    if (ha_crew_count(crew, HA_HIT) < crew->wanted) {
+    if (ha_crew_is_short(crew)) {
         read_touched(crew);
     }
     merged = ha_crew_settle(crew, session->image, 1);

@@ -82,12 +82,33 @@ typedef struct ha_store_ops_t {
     apr_time_t (*whole_since)(ha_store_t *store, unsigned int node);
 } ha_store_ops_t;
 
-/** A store. Whoever made it owns it; see the store's own header. */
+/**
+ * An earlier list of nodes. Sessions were placed by it, and perhaps are, by
+ * web servers that have not been told of the new one.
+ */
+typedef struct ha_past_t {
+    const ha_place_node_t *nodes; /**< as that list had them */
+    const unsigned int *at;       /**< index in the store of each; one that
+                                       the store does not have is beyond it */
+    unsigned int count;           /**< entries of nodes and at */
+    unsigned int replicas;        /**< copies that were kept by it */
+    const apr_time_t *used;       /**< when it last was anybody's list; may
+                                       change at any time, read atomically */
+} ha_past_t;
+
+/**
+ * A store. Whoever made it owns it; see the store's own header. What was not
+ * set is 0: no list before this one.
+ */
 struct ha_store_t {
     const ha_store_ops_t *ops;    /**< what it can do */
     const char *name;             /**< "shm", "memcached", for log lines */
     const ha_place_node_t *nodes; /**< its nodes; indexes name them */
-    unsigned int count;           /**< their number, at least 1 */
+    unsigned int count;           /**< number of nodes listed, at least 1 */
+    unsigned int gone;            /**< nodes behind those, taken off the list;
+                                       HA_NODES_MAX in all */
+    const ha_past_t *past;        /**< earlier lists */
+    unsigned int past_count;      /**< at most HA_PAST_MAX */
 };
 
 /** What a store tells of its nodes, as it happens. */
