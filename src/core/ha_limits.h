@@ -43,6 +43,10 @@
 /** Bytes of one attribute's name. */
 #define HA_ATTR_NAME_MAX 1024
 
+/** Bytes of an application's changes in one answer, all header lines: with
+ * every byte escaped it is more than a session may hold anyway. */
+#define HA_FORM_MAX (HA_SESSION_MAX * 3)
+
 /**
  * A log is folded into a snapshot when it holds this many records or this
  * many bytes more than its snapshot, whichever comes first: a reader decodes
