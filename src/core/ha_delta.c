@@ -16,7 +16,8 @@
  * loses an attribute, and costs memory in proportion to the bytes it is given.
  *
  * What newer code writes in this format is kept, not understood: fields with
- * an unknown tag, and records with an unknown kind or any flag.
+ * an unknown tag, and records with an unknown kind or any flag. A later format
+ * has the same frame and check, so a damaged format byte is not taken for one.
  */
 #include "ha_delta.h"
 
@@ -112,6 +113,12 @@ static ha_stamp_t get_stamp(const char *at)
     return stamp;
 }
 
+/* There is always a time behind a write's, or nobody could write again. */
+static int is_stamp(ha_stamp_t stamp)
+{
+    return stamp.time < APR_INT64_MAX;
+}
+
 /* Checksum the record that begins at frame. */
 static void sum_record(char check[CHECK_BYTES], const ha_sid_t *sid,
                        const char *frame, apr_size_t body_len)
@@ -195,6 +202,9 @@ static int read_field(field_t *field, span_t *rest, ha_stamp_t stamp)
             return 0;
         }
         field->attr.stamp = get_stamp(payload.data);
+        if (!is_stamp(field->attr.stamp)) {
+            return 0;
+        }
         field->attr.op.gone = field->tag == TAG_GONE_AT;
         return read_attr(&field->attr, span_of(payload.data + STAMP_BYTES,
                                                payload.len - STAMP_BYTES));
@@ -225,13 +235,7 @@ static ha_fold_e read_record(record_t *record, span_t *rest,
     field_t field;
     span_t body;
 
-    if (rest->len < 2 || frame[0] != MAGIC || frame[AT_FORMAT] == 0) {
-        return HA_FOLD_DAMAGED;
-    }
-    if (frame[AT_FORMAT] != FORMAT) {
-        return HA_FOLD_NEWER;
-    }
-    if (rest->len < FRAME_BYTES) {
+    if (rest->len < FRAME_BYTES || frame[0] != MAGIC) {
         return HA_FOLD_DAMAGED;
     }
     len = (apr_size_t)get_number(frame + AT_LEN, 4);
@@ -242,9 +246,16 @@ static ha_fold_e read_record(record_t *record, span_t *rest,
     if (memcmp(check, frame + AT_CHECK, CHECK_BYTES) != 0) {
         return HA_FOLD_DAMAGED;
     }
+    if (frame[AT_FORMAT] != FORMAT) {
+        /* A good check tells it from a damaged byte. Nobody wrote 0. */
+        return frame[AT_FORMAT] == 0 ? HA_FOLD_DAMAGED : HA_FOLD_NEWER;
+    }
     record->kind = (unsigned char)frame[AT_KIND];
     record->flags = (unsigned char)frame[AT_FLAGS];
     record->stamp = get_stamp(frame + AT_TIME);
+    if (!is_stamp(record->stamp)) {
+        return HA_FOLD_DAMAGED;
+    }
     record->body = span_of(frame + FRAME_BYTES, len);
     record->whole = span_of(frame, FRAME_BYTES + len);
     rest->data += record->whole.len;
