@@ -21,6 +21,7 @@ typedef struct node_t {
     char *bytes;
     apr_size_t len;
     int is_there;
+    unsigned int calls;
     apr_uint64_t version;
 } node_t;
 
@@ -33,7 +34,11 @@ typedef struct belief_t {
 typedef struct host_t {
     ha_store_t store; /* first: the seam hands it back */
     sim_t *sim;
-    belief_t beliefs[SIM_NODES_MAX];
+    ha_place_node_t places[SIM_NODES_MAX];
+    unsigned int at[SIM_NODES_MAX];   /* numbers of its nodes */
+    ha_past_t past;
+    unsigned int past_at[SIM_NODES_MAX];
+    belief_t beliefs[SIM_NODES_MAX];  /* by number */
 } host_t;
 
 typedef struct actor_t {
@@ -50,8 +55,8 @@ struct sim_t {
     apr_time_t now;
     unsigned int count;
     node_t nodes[SIM_NODES_MAX];
-    ha_place_node_t places[SIM_NODES_MAX];
-    host_t hosts[SIM_ACTORS_MAX];
+    sim_list_t all;
+    host_t hosts[SIM_HOSTS_MAX];
     actor_t actors[SIM_ACTORS_MAX];
     unsigned int actors_count;
     unsigned int baton; /* the actor that may run */
@@ -188,7 +193,7 @@ void sim_forget(sim_t *sim, unsigned int node)
 
     sim->nodes[node].is_there = 0;
     /* Its connections broke with it, so every host knows. */
-    for (i = 0; i < SIM_ACTORS_MAX; i++) {
+    for (i = 0; i < SIM_HOSTS_MAX; i++) {
         sim->hosts[i].beliefs[node].whole_since = 0;
     }
 }
@@ -269,10 +274,12 @@ static void learn(host_t *host, unsigned int number, int failed)
 static void run_one(host_t *host, ha_call_t *call, apr_pool_t *p)
 {
     sim_t *sim = host->sim;
-    node_t *node = &sim->nodes[call->node];
+    unsigned int number = host->at[call->node];
+    node_t *node = &sim->nodes[number];
     int failed;
 
     sim_yield(sim);
+    node->calls++;
     failed = node->is_cut;
     if (!failed) {
         take_effect(node, call);
@@ -286,7 +293,7 @@ static void run_one(host_t *host, ha_call_t *call, apr_pool_t *p)
     else {
         answer(node, call, p);
     }
-    learn(host, call->node, failed);
+    learn(host, number, failed);
 }
 
 static void sim_store_run(ha_store_t *store, const char *key, ha_call_t *calls,
@@ -308,25 +315,28 @@ static void sim_store_run(ha_store_t *store, const char *key, ha_call_t *calls,
 static int sim_store_is_up(ha_store_t *store, unsigned int node)
 {
     host_t *host = (host_t *)store;
-    belief_t *belief = &host->beliefs[node];
+    unsigned int number = host->at[node];
+    belief_t *belief = &host->beliefs[number];
 
     if (belief->failures >= FAILURES_DOWN
         && sim_random(host->sim, PROBE_CHANCE) == 0) {
-        learn(host, node, host->sim->nodes[node].is_cut);
+        learn(host, number, host->sim->nodes[number].is_cut);
     }
     return belief->failures < FAILURES_DOWN;
 }
 
 static apr_time_t sim_store_whole_since(ha_store_t *store, unsigned int node)
 {
-    return ((host_t *)store)->beliefs[node].whole_since;
+    host_t *host = (host_t *)store;
+
+    return host->beliefs[host->at[node]].whole_since;
 }
 
 void sim_probe(sim_t *sim, unsigned int node)
 {
     unsigned int i;
 
-    for (i = 0; i < SIM_ACTORS_MAX; i++) {
+    for (i = 0; i < SIM_HOSTS_MAX; i++) {
         if (sim->hosts[i].beliefs[node].failures >= FAILURES_DOWN) {
             learn(&sim->hosts[i], node, sim->nodes[node].is_cut);
         }
@@ -336,6 +346,75 @@ void sim_probe(sim_t *sim, unsigned int node)
 static const ha_store_ops_t sim_ops = {
     sim_store_run, sim_store_is_up, sim_store_whole_since
 };
+
+void sim_list_init(sim_list_t *list)
+{
+    memset(list, 0, sizeof(*list));
+}
+
+void sim_list_add(sim_t *sim, sim_list_t *list, unsigned int node,
+                  const char *zone, unsigned int weight)
+{
+    ha_place_node_t *place = &list->nodes[list->count];
+
+    place->name = span_of_text(apr_psprintf(sim->pool, "n%u", node));
+    place->zone = span_of_text(zone);
+    place->weight = weight;
+    list->at[list->count++] = node;
+}
+
+/* The place of a node among a host's; it gets one if it has none. */
+static unsigned int find_place(host_t *host, unsigned int number,
+                               const ha_place_node_t *place)
+{
+    unsigned int i;
+
+    for (i = 0; i < host->store.count + host->store.gone; i++) {
+        if (host->at[i] == number) {
+            return i;
+        }
+    }
+    host->places[i] = *place;
+    host->at[i] = number;
+    host->store.gone++;
+    return i;
+}
+
+void sim_configure(sim_t *sim, unsigned int host, const sim_list_t *list,
+                   const sim_list_t *before, const apr_time_t *used)
+{
+    host_t *h = &sim->hosts[host];
+    unsigned int i;
+
+    memset(&h->store, 0, sizeof(h->store));
+    memcpy(h->places, list->nodes, sizeof(h->places));
+    memcpy(h->at, list->at, sizeof(h->at));
+    h->store.ops = &sim_ops;
+    h->store.name = "sim";
+    h->store.nodes = h->places;
+    h->store.count = list->count;
+    if (before != NULL) {
+        for (i = 0; i < before->count; i++) {
+            h->past_at[i] = find_place(h, before->at[i], &before->nodes[i]);
+        }
+        h->past.nodes = before->nodes;
+        h->past.at = h->past_at;
+        h->past.count = before->count;
+        h->past.used = used;
+        h->store.past = &h->past;
+        h->store.past_count = 1;
+    }
+}
+
+unsigned int sim_calls(const sim_t *sim, unsigned int node)
+{
+    return sim->nodes[node].calls;
+}
+
+void sim_wait(sim_t *sim, apr_interval_time_t time)
+{
+    sim->now += time;
+}
 
 sim_t *sim_make(apr_uint64_t seed, unsigned int nodes, apr_pool_t *p)
 {
@@ -356,17 +435,13 @@ sim_t *sim_make(apr_uint64_t seed, unsigned int nodes, apr_pool_t *p)
             abort();
         }
     }
+    sim_list_init(&sim->all);
     for (i = 0; i < nodes; i++) {
-        sim->places[i].name = span_of_text(apr_psprintf(p, "n%u", i));
-        sim->places[i].zone = span_of(NULL, 0);
-        sim->places[i].weight = 1;
+        sim_list_add(sim, &sim->all, i, "", 1);
     }
-    for (i = 0; i < SIM_ACTORS_MAX; i++) {
-        sim->hosts[i].store.ops = &sim_ops;
-        sim->hosts[i].store.name = "sim";
-        sim->hosts[i].store.nodes = sim->places;
-        sim->hosts[i].store.count = nodes;
+    for (i = 0; i < SIM_HOSTS_MAX; i++) {
         sim->hosts[i].sim = sim;
+        sim_configure(sim, i, &sim->all, NULL, NULL);
         for (j = 0; j < nodes; j++) {
             sim->hosts[i].beliefs[j].whole_since =
                 sim->now - apr_time_from_sec(3600);

@@ -21,6 +21,9 @@
 #define SIM_NODES_MAX 8
 #define SIM_ACTORS_MAX 8
 
+/** Web servers, each generation of one counted apart. */
+#define SIM_HOSTS_MAX 16
+
 typedef struct sim_t sim_t;
 
 /** What one actor does; it ends by returning. */
@@ -43,6 +46,37 @@ void sim_run(sim_t *sim, sim_actor_fn fn, unsigned int count, void *ctx);
 
 /** The store as one web server sees it; actors that share one share health. */
 ha_store_t *sim_store(sim_t *sim, unsigned int host);
+
+/** A list of nodes, as a web server's configuration has it. */
+typedef struct sim_list_t {
+    ha_place_node_t nodes[SIM_NODES_MAX]; /**< names are n0, n1, ... */
+    unsigned int at[SIM_NODES_MAX];       /**< number of each */
+    unsigned int count;                   /**< entries in use */
+} sim_list_t;
+
+/** Begin an empty list. */
+void sim_list_init(sim_list_t *list);
+
+/** Add a node of the simulation to a list. */
+void sim_list_add(sim_t *sim, sim_list_t *list, unsigned int node,
+                  const char *zone, unsigned int weight);
+
+/**
+ * Configure a web server that has not been used yet; one that is not
+ * configured has all nodes, of one zone and weight.
+ *
+ * @param list what it places by
+ * @param before what it did before; NULL for nothing
+ * @param used see ha_past_t, outlives the simulation
+ */
+void sim_configure(sim_t *sim, unsigned int host, const sim_list_t *list,
+                   const sim_list_t *before, const apr_time_t *used);
+
+/** How often a node has been asked anything. */
+unsigned int sim_calls(const sim_t *sim, unsigned int node);
+
+/** The clock jumps ahead. */
+void sim_wait(sim_t *sim, apr_interval_time_t time);
 
 /** The simulated clock; it moves on with every effect. */
 apr_time_t sim_now(const sim_t *sim);
