@@ -87,6 +87,28 @@
 #define HA_SHM_MIN (1024 * 1024)
 #define HA_SHM_MAX (16LL * 1024 * 1024 * 1024)
 
+/**
+ * What one child keeps for nodes that need not be waited for: sessions, and
+ * bytes of their records. A far zone that is away for a minute costs each
+ * child at most this much memory; what does not fit is dropped, and counted.
+ */
+#define HA_COURIER_PARCELS 4096
+#define HA_COURIER_BYTES (8 * 1024 * 1024)
+
+/** Bytes up to which records of one session are joined while they wait. */
+#define HA_COURIER_JOIN_BYTES (64 * 1024)
+
+/** Threads of one child that bring parcels: so many round trips at a time.
+ * One is enough until the queue grows. */
+#define HA_COURIER_THREADS 4
+
+/** Tasks of one child: what is done now and then behind requests. */
+#define HA_COURIER_TASKS 4
+
+/** Microseconds for bringing what is left when a child ends: the parent sends
+ * its second SIGTERM after three seconds, and SIGKILL after nine. */
+#define HA_COURIER_DRAIN_USEC (2 * 1000000LL)
+
 /** Clone ids that one cookie value may list; the rest is ignored. */
 #define CLONE_IDS_MAX 32
 
