@@ -424,6 +424,44 @@ START_TEST(nobody_is_logged_out_by_an_edit_of_the_list)
 }
 END_TEST
 
+/* The new owner was there all the time, and has never been told anything. */
+START_TEST(a_new_owner_is_no_witness_of_what_the_old_one_has)
+{
+    static const edit_t edit = { "0a1", "0a1 1a9", 2, 1 };
+    unsigned int order[2] = { 0, 0 };
+    ha_session_t *session;
+    ha_session_env_t env;
+    apr_pool_t *p;
+    history_t h;
+    sim_t *sim;
+
+    ck_assert_int_eq(apr_pool_create(&p, NULL), APR_SUCCESS);
+    memset(&h, 0, sizeof(h));
+    sim = sim_make(1, edit.nodes, p);
+    h.edit = &edit;
+    h.used = sim_now(sim);
+    read_list(sim, &h.list[0], edit.before, p);
+    read_list(sim, &h.list[1], edit.after, p);
+    sim_configure(sim, 0, &h.list[0], NULL, NULL);
+    sim_configure(sim, 1, &h.list[1], &h.list[0], &h.used);
+    while (order[0] != 1) {
+        begin_session(sim, &h, p);
+        ha_place_order(order, h.list[1].nodes, 2, 1,
+                       span_of((const char *)h.sid.digest, HA_SID_DIGEST));
+    }
+    h.issued = 0;
+    sim_cut(sim, 0);
+    env = surroundings(sim, &h, 1);
+    ck_assert_int_eq(ha_session_load(&session, &env, &h.sid, p),
+                     HA_LOAD_UNKNOWN);
+    sim_mend(sim, 0);
+    ck_assert_int_eq(ha_session_load(&session, &env, &h.sid, p),
+                     HA_LOAD_HIT);
+    sim_free(sim);
+    apr_pool_destroy(p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ha_history_edit");
@@ -436,6 +474,7 @@ int main(void)
     tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, nobody_is_logged_out_by_an_edit_of_the_list, 0,
                         (int)(sizeof(edits) / sizeof(edits[0])));
+    tcase_add_test(tcase, a_new_owner_is_no_witness_of_what_the_old_one_has);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
