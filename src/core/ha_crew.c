@@ -276,6 +276,13 @@ int ha_crew_is_held(const ha_crew_t *crew)
     return 0;
 }
 
+/* How long an end is remembered. Somebody who is cut off from it may use the
+ * session, and renew it, until its absolute end. */
+static apr_uint32_t end_sec(const ha_session_env_t *env)
+{
+    return env->end_sec > past_sec(env) ? env->end_sec : past_sec(env);
+}
+
 /*
  * A reliable witness has been there, without a gap, for as long as anything
  * of this session can be: since it was issued, or for the longest time to
@@ -472,7 +479,7 @@ static void plan_repairs(ha_crew_t *crew, const ha_image_t *merged)
     span_t whole = span_of(NULL, 0);
     unsigned int i;
 
-    crew->ttl_sec = merged->ended ? past_sec(crew->env) : crew->env->ttl_sec;
+    crew->ttl_sec = merged->ended ? end_sec(crew->env) : crew->env->ttl_sec;
 
     for (i = 0; i < crew->count; i++) {
         ha_peer_t *peer = &crew->peers[i];

@@ -47,6 +47,7 @@
 #define TAG_SET_AT 3 /* the same two behind a stamp of their own, 16 bytes */
 #define TAG_GONE_AT 4
 #define TAG_ACCESS 5 /* time:u64 */
+#define TAG_FORWARD 6 /* where the session went: ha_forward.c */
 
 #define FIELD_BYTES 5
 #define STAMP_BYTES 16
@@ -282,6 +283,9 @@ static void fold_field(ha_image_t *image, const field_t *field,
     case TAG_ACCESS:
         ha_image_use(image, stamp, field->access);
         break;
+    case TAG_FORWARD:
+        ha_image_keep(image, image->forwards, field->whole);
+        break;
     default:
         ha_image_keep(image, image->fields, field->whole);
         break;
@@ -302,12 +306,12 @@ static void fold_record(ha_image_t *image, const record_t *record)
     if (is_end) {
         ha_image_end(image);
     }
-    if (image->ended && !is_end) {
-        return;
-    }
     ha_image_use(image, record->stamp, 0);
     while (body.len > 0 && read_field(&field, &body, record->stamp)) {
-        fold_field(image, &field, record->stamp);
+        /* Of what comes late to an ended session only this is news. */
+        if (!image->ended || is_end || field.tag == TAG_FORWARD) {
+            fold_field(image, &field, record->stamp);
+        }
     }
 }
 
@@ -513,12 +517,16 @@ span_t ha_delta_encode_image(const ha_sid_t *sid, const ha_image_t *image,
     unsigned int attr_count;
     unsigned int field_count;
     unsigned int record_count;
+    unsigned int forward_count;
     const void **attrs = ha_image_sorted(&attr_count, image->attrs, p);
     const void **fields = ha_image_sorted(&field_count, image->fields, p);
     const void **records = ha_image_sorted(&record_count, image->records, p);
+    const void **forwards = ha_image_sorted(&forward_count, image->forwards,
+                                            p);
     apr_size_t behind = size_of_all(records, record_count);
     apr_size_t len = access_size(image->access)
-                     + size_of_all(fields, field_count);
+                     + size_of_all(fields, field_count)
+                     + size_of_all(forwards, forward_count);
     unsigned int i;
     char *frame;
     char *at;
@@ -534,6 +542,7 @@ span_t ha_delta_encode_image(const ha_sid_t *sid, const ha_image_t *image,
         at = put_attr(at, attrs[i], 1);
     }
     at = put_all(at, fields, field_count);
+    at = put_all(at, forwards, forward_count);
     sum_record(frame + AT_CHECK, sid, frame, len);
     put_all(at, records, record_count);
     return span_of(frame, FRAME_BYTES + len + behind);

@@ -73,6 +73,7 @@ ha_image_t *ha_image_make(apr_pool_t *p)
     image->attrs = apr_hash_make(p);
     image->fields = apr_hash_make(p);
     image->records = apr_hash_make(p);
+    image->forwards = apr_hash_make(p);
     return image;
 }
 
@@ -143,7 +144,8 @@ void ha_image_use(ha_image_t *image, ha_stamp_t stamp, apr_time_t access)
  * From its end on an image is nothing but its end: another path to it, or a
  * second one, must not leave another image, so not even its stamp counts.
  * What newer code put into fields of the session goes with the session;
- * records of an unknown kind stay, because nobody here knows what they are.
+ * records of an unknown kind stay, because nobody here knows what they are,
+ * and so does where the session went: who comes late is told so.
  */
 void ha_image_end(ha_image_t *image)
 {
@@ -186,6 +188,7 @@ void ha_image_merge(ha_image_t *image, const ha_image_t *other)
     apr_hash_index_t *hi;
 
     keep_all(image, image->records, other->records);
+    keep_all(image, image->forwards, other->forwards);
     if (other->ended) {
         ha_image_end(image);
     }
@@ -230,7 +233,8 @@ int ha_image_covers(const ha_image_t *image, const ha_image_t *other)
 {
     apr_hash_index_t *hi;
 
-    if (!is_kept(image->records, other->records)) {
+    if (!is_kept(image->records, other->records)
+        || !is_kept(image->forwards, other->forwards)) {
         return 0;
     }
     if (image->ended != other->ended) {

@@ -53,6 +53,8 @@ typedef struct ha_image_t {
     apr_hash_t *attrs;   /**< ha_attr_key() to ha_attr_t, removed ones too */
     apr_hash_t *fields;  /**< bytes of newer code's fields to their span_t */
     apr_hash_t *records; /**< bytes of newer code's records to their span_t */
+    apr_hash_t *forwards; /**< bytes of fields of rotations to their span_t:
+                               ha_forward.h; kept even when ended */
     ha_stamp_t latest;   /**< highest stamp seen; zero when ended */
     apr_time_t access;   /**< latest use seen; 0 for none, and when ended */
     int ended;           /**< 1: logged out, for good; no attributes */
@@ -102,7 +104,7 @@ void ha_image_use(ha_image_t *image, ha_stamp_t stamp, apr_time_t access);
 
 /**
  * Fold the end of the session. What was in it is forgotten, but for records
- * of newer code.
+ * of newer code, and where it went if its id was rotated.
  *
  * @param image changed
  */
@@ -112,7 +114,7 @@ void ha_image_end(ha_image_t *image);
  * Keep bytes of newer code.
  *
  * @param image changed
- * @param kept image->fields or image->records
+ * @param kept image->fields, image->records or image->forwards
  * @param bytes copied, unless they are there
  */
 void ha_image_keep(ha_image_t *image, apr_hash_t *kept, span_t bytes);
@@ -146,7 +148,7 @@ int ha_image_has_attr(const ha_image_t *image, const ha_attr_t *attr);
  * are told in the same order.
  *
  * @param count number of values
- * @param hash attrs, fields or records
+ * @param hash attrs, fields, records or forwards
  * @param p owns the result
  * @return the values
  */

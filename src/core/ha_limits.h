@@ -68,6 +68,19 @@
 #define HA_SECRET_LEN_MIN 32
 #define HA_SECRET_LEN_MAX 1024
 
+/** Rotations of one id that are followed: more at once is nobody's user. */
+#define HA_FORWARDS_MAX 4
+
+/**
+ * Microseconds between the latest write before a rotation and the rotation:
+ * room for the writes that are under way then, which count as older than it.
+ */
+#define HA_ROTATE_ROOM_USEC 1000
+
+/** Seconds for which an id that was rotated leads to the new one. */
+#define HA_ROTATE_GRACE_DEFAULT_SEC 10
+#define HA_ROTATE_GRACE_MAX_SEC 300
+
 /** Microseconds by which clocks of two web servers may differ unnoticed. */
 #define HA_SKEW_USEC (2 * 1000000LL)
 

@@ -6,6 +6,7 @@
 #include "ha_session.h"
 
 #include "ha_crew.h"
+#include "ha_forward.h"
 
 /* Round trips that one operation may take; one is usual, two repair. */
 #define ROUNDS_MAX 4
@@ -28,6 +29,8 @@ const char *ha_load_name(ha_load_e result)
         return "miss";
     case HA_LOAD_ENDED:
         return "ended";
+    case HA_LOAD_MOVED:
+        return "moved";
     case HA_LOAD_HIT:
         return "hit";
     }
@@ -101,7 +104,7 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
         return judge_absence(crew);
     }
     image = ha_crew_settle(crew, ha_crew_merge(crew, NULL), 1);
-    if (image->ended) {
+    if (ha_forward_is_logout(image)) {
         return HA_LOAD_ENDED;
     }
     report(crew, &saved);
@@ -109,7 +112,7 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
     (*session)->is_stored = 1;
     (*session)->copies = saved.copies;
     (*session)->silent = crew->silent;
-    return HA_LOAD_HIT;
+    return ha_forward_is_moved(image) ? HA_LOAD_MOVED : HA_LOAD_HIT;
 }
 
 apr_table_t *ha_session_table(const ha_session_t *session, apr_pool_t *p)
@@ -130,6 +133,17 @@ int ha_session_is_stored(const ha_session_t *session)
 apr_time_t ha_session_access(const ha_session_t *session)
 {
     return session->image->access;
+}
+
+const ha_image_t *ha_session_image(const ha_session_t *session)
+{
+    return session->image;
+}
+
+ha_stamp_t ha_session_stamp(const ha_session_t *session,
+                            const ha_session_env_t *env)
+{
+    return next_stamp(env, session->image);
 }
 
 unsigned int ha_session_copies(const ha_session_t *session)
@@ -158,29 +172,25 @@ static void send_change(ha_crew_t *crew, const ha_session_t *session,
     }
 }
 
-void ha_session_save(ha_session_t *session, ha_saved_t *saved,
-                     const ha_session_env_t *env, const ha_op_t *ops,
-                     unsigned int count)
+/* Store more than is known to be stored: record says what, and more is it. */
+static void store_more(ha_session_t *session, ha_saved_t *saved,
+                       const ha_session_env_t *env, const ha_image_t *more,
+                       span_t record)
 {
     apr_pool_t *p = session->pool;
     ha_crew_t *crew = ha_crew_gather(env, &session->sid, session->silent, p);
     ha_image_t *needed = ha_image_make(p);
     ha_image_t *merged;
-    ha_change_t change;
 
-    change.stamp = next_stamp(env, session->image);
-    change.access = env->now;
-    change.ops = ops;
-    change.count = count;
     ha_image_merge(needed, session->image);
-    ha_delta_apply(needed, &change);
-    send_change(crew, session, ha_delta_encode(&session->sid, &change, p),
+    ha_image_merge(needed, more);
+    send_change(crew, session, record,
                 ha_delta_encode_image(&session->sid, needed, p));
     merged = ha_crew_settle(crew, needed, ROUNDS_MAX - 1);
     report(crew, saved);
     session->silent = crew->silent;
     if (merged->ended) {
-        ha_image_end(session->image);
+        session->image = merged;
         saved->refused = 1;
     }
     else if (saved->copies > 0) {
@@ -190,12 +200,42 @@ void ha_session_save(ha_session_t *session, ha_saved_t *saved,
     }
 }
 
-void ha_session_end(ha_session_t *session, ha_saved_t *saved,
-                    const ha_session_env_t *env)
+void ha_session_write(ha_session_t *session, ha_saved_t *saved,
+                      const ha_session_env_t *env, const ha_change_t *change)
+{
+    ha_image_t *more = ha_image_make(session->pool);
+
+    ha_delta_apply(more, change);
+    store_more(session, saved, env, more,
+               ha_delta_encode(&session->sid, change, session->pool));
+}
+
+void ha_session_merge(ha_session_t *session, ha_saved_t *saved,
+                      const ha_session_env_t *env, const ha_image_t *more)
+{
+    store_more(session, saved, env, more,
+               ha_delta_encode_image(&session->sid, more, session->pool));
+}
+
+void ha_session_save(ha_session_t *session, ha_saved_t *saved,
+                     const ha_session_env_t *env, const ha_op_t *ops,
+                     unsigned int count)
+{
+    ha_change_t change;
+
+    change.stamp = next_stamp(env, session->image);
+    change.access = env->now;
+    change.ops = ops;
+    change.count = count;
+    ha_session_write(session, saved, env, &change);
+}
+
+/* End it with what the end says: who logged out, or where it went. */
+static void end_with(ha_session_t *session, ha_saved_t *saved,
+                     const ha_session_env_t *env, ha_image_t *end)
 {
     ha_crew_t *crew = ha_crew_gather(env, &session->sid, 0, session->pool);
-    span_t end = ha_delta_encode_end(
-        &session->sid, next_stamp(env, session->image), session->pool);
+    span_t record = ha_delta_encode_image(&session->sid, end, session->pool);
     unsigned int i;
 
     /* Everybody is told, not the targets alone: a stand-in of some earlier
@@ -203,14 +243,41 @@ void ha_session_end(ha_session_t *session, ha_saved_t *saved,
      * silent before in this request: it may hold one too. */
     for (i = 0; i < crew->count; i++) {
         if (ha_crew_is_up(crew, &crew->peers[i])) {
-            ha_crew_plan(&crew->peers[i], HA_APPEND, end);
+            ha_crew_plan(&crew->peers[i], HA_APPEND, record);
         }
     }
     ha_crew_run(crew);
-    ha_image_end(session->image);
-    ha_crew_settle(crew, session->image, ROUNDS_MAX - 1);
+    session->image = ha_crew_settle(crew, end, ROUNDS_MAX - 1);
     report(crew, saved);
     session->copies = saved->copies;
+}
+
+/* What is left of a session when it ends. */
+static ha_image_t *make_end(const ha_session_t *session)
+{
+    ha_image_t *end = ha_image_make(session->pool);
+
+    ha_image_merge(end, session->image);
+    ha_image_end(end);
+    return end;
+}
+
+void ha_session_end(ha_session_t *session, ha_saved_t *saved,
+                    const ha_session_env_t *env)
+{
+    ha_image_t *end = make_end(session);
+
+    ha_image_keep(end, end->fields, ha_forward_logout());
+    end_with(session, saved, env, end);
+}
+
+void ha_session_leave(ha_session_t *session, ha_saved_t *saved,
+                      const ha_session_env_t *env, span_t forward)
+{
+    ha_image_t *end = make_end(session);
+
+    ha_image_keep(end, end->forwards, forward);
+    end_with(session, saved, env, end);
 }
 
 /* Somebody lacks what was touched: before it is planted there anew, find out
@@ -254,7 +321,7 @@ void ha_session_touch(ha_session_t *session, ha_saved_t *saved,
     merged = ha_crew_settle(crew, session->image, 1);
     report(crew, saved);
     if (merged->ended) {
-        ha_image_end(session->image);
+        session->image = merged;
         saved->refused = 1;
     }
 }

@@ -29,17 +29,20 @@ typedef struct ha_session_env_t {
     apr_uint32_t past_sec; /**< no item of anybody's lives longer: how long a
                                 witness must have been whole, and an end is
                                 remembered; at least ttl_sec */
+    apr_uint32_t end_sec;  /**< an end is remembered for this long, too: what
+                                is left to this session's absolute end */
     apr_time_t now;        /**< this host's clock */
     apr_time_t issued;     /**< when the id was issued, 0 when not known */
     apr_time_t deadline;   /**< end of the request's time budget */
     apr_uint64_t writer;   /**< random, fresh for each operation */
 } ha_session_env_t;
 
-/** What a load found. Three answers, and MISS knows a second reason. */
+/** What a load found. Three answers, and MISS knows two more reasons. */
 typedef enum ha_load_e {
     HA_LOAD_UNKNOWN = 0, /**< it may exist; nobody who knows could be asked */
     HA_LOAD_MISS,        /**< there is no such session, and that is certain */
     HA_LOAD_ENDED,       /**< it was logged out */
+    HA_LOAD_MOVED,       /**< its id was rotated: ha_rotate.h */
     HA_LOAD_HIT          /**< here it is */
 } ha_load_e;
 
@@ -57,7 +60,7 @@ typedef struct ha_session_t ha_session_t;
 /**
  * Name a load's result for a log line.
  *
- * @return one static word: unknown, miss, ended, hit
+ * @return one static word: unknown, miss, ended, moved, hit
  */
 const char *ha_load_name(ha_load_e result);
 
@@ -75,11 +78,11 @@ ha_session_t *ha_session_make(const ha_sid_t *sid, apr_pool_t *p);
  * lacks. A miss is believed from a node that has been whole for a session's
  * lifetime, or from all nodes together; otherwise the answer is UNKNOWN.
  *
- * @param session made on HIT, NULL otherwise
+ * @param session made on HIT and MOVED, NULL otherwise
  * @param env surroundings
  * @param sid the id, from a verified cookie
  * @param p owns the session
- * @return HIT, MISS, ENDED or UNKNOWN
+ * @return HIT, MISS, ENDED, MOVED or UNKNOWN
  */
 HA_CHECK_RESULT
 ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
@@ -102,6 +105,13 @@ int ha_session_is_stored(const ha_session_t *session);
 /** When it was last in use according to the store; 0 when never stored. */
 apr_time_t ha_session_access(const ha_session_t *session);
 
+/** What it is known to hold; to be read only, until the next operation. */
+const ha_image_t *ha_session_image(const ha_session_t *session);
+
+/** A stamp after everything this session has seen. */
+ha_stamp_t ha_session_stamp(const ha_session_t *session,
+                            const ha_session_env_t *env);
+
 /** Nodes that proved to hold all of it at its load, or at its last save. */
 unsigned int ha_session_copies(const ha_session_t *session);
 
@@ -121,14 +131,49 @@ void ha_session_save(ha_session_t *session, ha_saved_t *saved,
                      unsigned int count);
 
 /**
+ * Store a change that brings its own stamp.
+ *
+ * @param session changed: what was stored is what it now holds
+ * @param saved filled
+ * @param env surroundings
+ * @param change what to store
+ */
+void ha_session_write(ha_session_t *session, ha_saved_t *saved,
+                      const ha_session_env_t *env,
+                      const ha_change_t *change);
+
+/**
+ * Store what somebody else knows of this session, stamps and all.
+ *
+ * @param session changed: what was stored is what it now holds
+ * @param saved filled
+ * @param env surroundings
+ * @param more an image, read only
+ */
+void ha_session_merge(ha_session_t *session, ha_saved_t *saved,
+                      const ha_session_env_t *env, const ha_image_t *more);
+
+/**
  * End a session for good: log out.
  *
  * @param session changed: it has ended, whatever was achieved
  * @param saved filled
- * @param env surroundings; past_sec is how long the end is remembered
+ * @param env surroundings; past_sec and end_sec say how long the end is
+ *            remembered
  */
 void ha_session_end(ha_session_t *session, ha_saved_t *saved,
                     const ha_session_env_t *env);
+
+/**
+ * End a session whose id was rotated: the forwards stay.
+ *
+ * @param session changed: it has ended, whatever was achieved
+ * @param saved filled
+ * @param env as for ha_session_end()
+ * @param forward a forward that the session may not know, as a field
+ */
+void ha_session_leave(ha_session_t *session, ha_saved_t *saved,
+                      const ha_session_env_t *env, span_t forward);
 
 /**
  * Renew the time to live on every owner. Carries no data.

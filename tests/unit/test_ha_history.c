@@ -58,6 +58,7 @@ static ha_session_env_t surroundings(sim_t *sim, const history_t *h,
 {
     ha_session_env_t env;
 
+    memset(&env, 0, sizeof(env));
     env.store = sim_store(sim, host);
     env.replicas = h->replicas;
     env.ttl_sec = 1800;

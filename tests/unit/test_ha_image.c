@@ -102,6 +102,9 @@ static span_t any_newer(void)
     const unsigned char *head = heads[chance(chance(8) == 0 ? 5 : 4)];
     char body[6] = { 0x40, 0, 0, 0, 1, 0 };
 
+    if (chance(2) == 0) {
+        body[0] = 6; /* where a session went: kept by its bytes, too */
+    }
     body[5] = (char)chance(3);
     return raw_record(&sid, head, any_stamp(), span_of(body, sizeof(body)),
                       pool);
