@@ -168,7 +168,8 @@ static void look_at(ha_crew_t *crew, ha_peer_t *peer)
         }
     }
     peer->image = ha_image_make(crew->pool);
-    switch (ha_delta_fold(peer->image, &peer->fold, crew->sid, peer->held)) {
+    switch (ha_delta_fold(peer->image, &peer->fold, crew->sid,
+                          crew->env->seal, peer->held)) {
     case HA_FOLD_OK:
     case HA_FOLD_DAMAGED:
         return;
@@ -179,11 +180,29 @@ static void look_at(ha_crew_t *crew, ha_peer_t *peer)
             peer->image = NULL;
         }
         return;
+    case HA_FOLD_LOCKED:
+    case HA_FOLD_CLEAR:
+        /* What nobody here can read may be anything, the end too. Whoever
+         * has the secret can, so it is not written over. */
+        peer->answer = HA_UNKNOWN;
+        peer->image = NULL;
+        return;
     case HA_FOLD_EMPTY:
     case HA_FOLD_FOREIGN:
         /* Somebody else's bytes: no session here, and nobody's witness. */
         peer->image = NULL;
         return;
+    }
+}
+
+/* Count what cannot be read and is no damage. */
+static void note_locked(const ha_crew_t *crew, const ha_peer_t *peer)
+{
+    ha_noticed_t *noticed = crew->env->noticed;
+
+    if (noticed != NULL) {
+        noticed->locked += peer->fold.result == HA_FOLD_LOCKED;
+        noticed->clear += peer->fold.result == HA_FOLD_CLEAR;
     }
 }
 
@@ -202,6 +221,7 @@ static void take_answer(ha_crew_t *crew, ha_peer_t *peer, const ha_call_t *call)
     if (call->answer == HA_HIT && call->verb != HA_TOUCH) {
         peer->held = call->held;
         look_at(crew, peer);
+        note_locked(crew, peer);
     }
 }
 
@@ -430,6 +450,22 @@ static int is_long(const ha_peer_t *peer)
                || peer->fold.good - peer->fold.head > HA_FOLD_BYTES);
 }
 
+/* Whether a peer holds records that should be sealed in another way. */
+static int is_to_reseal(const ha_crew_t *crew, const ha_peer_t *peer)
+{
+    return crew->env->is_resealing && peer->image != NULL
+           && peer->fold.stale > 0;
+}
+
+/* Whether all that a peer holds is the end, written by add or cas and so for
+ * long enough. Another secret may have sealed it: the bytes need not be ours. */
+static int is_bare_end(const ha_peer_t *peer, const ha_image_t *merged)
+{
+    return peer->image->ended && peer->fold.result == HA_FOLD_OK
+           && peer->fold.records == 1 + apr_hash_count(peer->image->records)
+           && ha_image_covers(peer->image, merged);
+}
+
 /* Plan for one target what brings it to whole. Never over newer code. */
 static void plan_repair(ha_peer_t *peer, span_t whole)
 {
@@ -456,8 +492,8 @@ static void note_proofs(ha_crew_t *crew, const ha_image_t *needed)
 }
 
 /* Whether a peer is to be brought to whole, which merged encodes to. */
-static int is_work(const ha_peer_t *peer, const ha_image_t *merged,
-                   span_t whole)
+static int is_work(const ha_crew_t *crew, const ha_peer_t *peer,
+                   const ha_image_t *merged, span_t whole)
 {
     if (peer->image != NULL && span_is_equal(peer->held, whole)) {
         return 0;
@@ -466,10 +502,11 @@ static int is_work(const ha_peer_t *peer, const ha_image_t *merged,
         /* The end is for every copy there is. Nor does it do to have it at
          * the tail of a log: that is as long-lived as the log was, which an
          * append does not change, and keeps what the user had in it. */
-        return 1;
+        return !is_bare_end(peer, merged) || is_to_reseal(crew, peer);
     }
     return peer->is_target
-           && (!peer->is_proved || (peer->image != NULL && is_long(peer)));
+           && (!peer->is_proved || (peer->image != NULL && is_long(peer))
+               || is_to_reseal(crew, peer));
 }
 
 /* Plan what is left to do. Whole is what all peers hold together; an end
@@ -484,10 +521,11 @@ static void plan_repairs(ha_crew_t *crew, const ha_image_t *merged)
     for (i = 0; i < crew->count; i++) {
         ha_peer_t *peer = &crew->peers[i];
 
-        if (whole.len == 0 && is_work(peer, merged, whole)) {
-            whole = ha_delta_encode_image(crew->sid, merged, crew->pool);
+        if (whole.len == 0 && is_work(crew, peer, merged, whole)) {
+            whole = ha_delta_encode_image(crew->sid, merged, crew->env->seal,
+                                          crew->pool);
         }
-        if (whole.len > 0 && is_work(peer, merged, whole)) {
+        if (whole.len > 0 && is_work(crew, peer, merged, whole)) {
             plan_repair(peer, whole);
         }
     }

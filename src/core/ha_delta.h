@@ -16,6 +16,7 @@
 #include "ha_base.h"
 #include "ha_image.h"
 #include "ha_limits.h"
+#include "ha_seal.h"
 #include "ha_sid.h"
 
 /**
@@ -35,7 +36,10 @@ typedef enum ha_fold_e {
     HA_FOLD_EMPTY,   /**< no byte: nothing to fold */
     HA_FOLD_DAMAGED, /**< folded up to the first damaged or torn record */
     HA_FOLD_FOREIGN, /**< the first record is not one of this session */
-    HA_FOLD_NEWER    /**< folded up to a record of a later format version */
+    HA_FOLD_NEWER,   /**< folded up to a record of a later format version */
+    HA_FOLD_LOCKED,  /**< folded up to a record that no secret here opens */
+    HA_FOLD_CLEAR    /**< folded up to a record in clear, which is not
+                          believed here */
 } ha_fold_e;
 
 /** What was seen while one value was folded. */
@@ -44,6 +48,9 @@ typedef struct ha_fold_t {
     unsigned int records; /**< records folded */
     apr_size_t good;      /**< bytes folded */
     apr_size_t head;      /**< bytes of the first record */
+    unsigned int stale;   /**< of records, those that would be written in
+                               another way now: in clear, sealed, or sealed by
+                               another secret */
 } ha_fold_t;
 
 /**
@@ -57,17 +64,21 @@ const char *ha_fold_name(ha_fold_e result);
  * Fold one stored value into an image. What is readable is folded, up to the
  * first record that is not and to HA_VALUE_MAX bytes; the value's bytes are
  * copied where needed. A value that was not folded to its end must not be
- * replaced by the image when the result is HA_FOLD_NEWER.
+ * replaced by the image when the result is HA_FOLD_NEWER, HA_FOLD_LOCKED or
+ * HA_FOLD_CLEAR. What is locked may be the end of the session: then the image
+ * is not to be believed, either.
  *
  * @param image changed
  * @param fold filled with what was seen
  * @param sid the session that the value must belong to
+ * @param seal opens what is sealed; NULL opens nothing and takes what is clear
  * @param value what a node holds
  * @return fold->result
  */
 HA_CHECK_RESULT
 ha_fold_e ha_delta_fold(ha_image_t *image, ha_fold_t *fold,
-                        const ha_sid_t *sid, span_t value);
+                        const ha_sid_t *sid, const ha_seal_t *seal,
+                        span_t value);
 
 /**
  * Fold a change that is not stored yet.
@@ -90,34 +101,38 @@ int ha_image_has(const ha_image_t *image, const ha_change_t *change);
  *
  * @param sid the session it belongs to
  * @param change what it says
+ * @param seal seals it; NULL for clear
  * @param p owns the bytes
  * @return the record
  */
 span_t ha_delta_encode(const ha_sid_t *sid, const ha_change_t *change,
-                       apr_pool_t *p);
+                       const ha_seal_t *seal, apr_pool_t *p);
 
 /**
  * Encode the end of a session as one record.
  *
  * @param sid the session
  * @param stamp when it ended
+ * @param seal seals it; NULL for clear
  * @param p owns the bytes
  * @return the record
  */
 span_t ha_delta_encode_end(const ha_sid_t *sid, ha_stamp_t stamp,
-                           apr_pool_t *p);
+                           const ha_seal_t *seal, apr_pool_t *p);
 
 /**
  * Encode a whole image as the head of a new log. Tombstones of attributes
  * and what newer code wrote are kept; an ended session is only its end.
- * Folding it gives the image again; equal images give equal bytes.
+ * Folding it gives the image again; equal images give equal bytes, sealed by
+ * the same secret too.
  *
  * @param sid the session it belongs to
  * @param image what it says
+ * @param seal seals it; NULL for clear
  * @param p owns the bytes
  * @return the snapshot
  */
 span_t ha_delta_encode_image(const ha_sid_t *sid, const ha_image_t *image,
-                             apr_pool_t *p);
+                             const ha_seal_t *seal, apr_pool_t *p);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * id  = the first 4 bytes of HMAC-SHA-256( secret, "... key id 1" )
- * mac = HMAC-SHA-256( secret, "... cookie 1" )
+ * id   = the first 4 bytes of HMAC-SHA-256( secret, "... key id 1" )
+ * mac  = HMAC-SHA-256( secret, "... cookie 1" )
+ * seal = HKDF-Extract( salt "... seal 1", secret )
+ *      = HMAC-SHA-256( "... seal 1", secret )
  *
- * Labels and derivation are for ever: changing one refuses every cookie that
- * is out there.
+ * Labels and derivation are for ever: changing one refuses every cookie, or
+ * every sealed record, that is out there.
  */
 #include "ha_ring.h"
 
@@ -16,12 +18,12 @@
 
 #define LABEL_ID "mod_session_ha key id 1"
 #define LABEL_MAC "mod_session_ha cookie 1"
+#define LABEL_SEAL "mod_session_ha seal 1"
 
-static void derive(unsigned char out[HA_KEY_BYTES], span_t secret,
-                   const char *label)
+static void derive(unsigned char out[HA_KEY_BYTES], span_t key, span_t text)
 {
-    if (HMAC(EVP_sha256(), secret.data, (int)secret.len,
-             (const unsigned char *)label, strlen(label), out, NULL) == NULL) {
+    if (HMAC(EVP_sha256(), key.data, (int)key.len,
+             (const unsigned char *)text.data, text.len, out, NULL) == NULL) {
         /* To go on would sign with bytes that are anybody's guess. */
         abort();
     }
@@ -31,9 +33,10 @@ static void fill_key(ha_key_t *key, span_t secret)
 {
     unsigned char id[HA_KEY_BYTES];
 
-    derive(id, secret, LABEL_ID);
+    derive(id, secret, span_of_text(LABEL_ID));
     memcpy(key->id, id, HA_KEY_ID);
-    derive(key->mac, secret, LABEL_MAC);
+    derive(key->mac, secret, span_of_text(LABEL_MAC));
+    derive(key->seal, span_of_text(LABEL_SEAL), secret);
     OPENSSL_cleanse(id, sizeof(id));
 }
 

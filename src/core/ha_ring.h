@@ -11,7 +11,8 @@
  * return around it are not part of it; what is empty then, or begins with
  * '#', does not count.
  * From each secret come a key id (public: it stands in the cookie) and a key
- * per purpose, by HMAC-SHA-256 over a label.
+ * per purpose, by HMAC-SHA-256 over a label. What seals records is derived
+ * by HKDF-SHA-256 (RFC 5869), see ha_seal.h.
  */
 
 #include "ha_base.h"
@@ -27,6 +28,7 @@
 typedef struct ha_key_t {
     unsigned char id[HA_KEY_ID];     /**< names the key, public */
     unsigned char mac[HA_KEY_BYTES]; /**< signs cookies, secret */
+    unsigned char seal[HA_KEY_BYTES]; /**< gives the keys of records, secret */
 } ha_key_t;
 
 /** Keys in file order. Plain data; wipe with ha_ring_wipe(). */

@@ -185,7 +185,7 @@ static void store_more(ha_session_t *session, ha_saved_t *saved,
     ha_image_merge(needed, session->image);
     ha_image_merge(needed, more);
     send_change(crew, session, record,
-                ha_delta_encode_image(&session->sid, needed, p));
+                ha_delta_encode_image(&session->sid, needed, env->seal, p));
     merged = ha_crew_settle(crew, needed, ROUNDS_MAX - 1);
     report(crew, saved);
     session->silent = crew->silent;
@@ -207,14 +207,16 @@ void ha_session_write(ha_session_t *session, ha_saved_t *saved,
 
     ha_delta_apply(more, change);
     store_more(session, saved, env, more,
-               ha_delta_encode(&session->sid, change, session->pool));
+               ha_delta_encode(&session->sid, change, env->seal,
+                               session->pool));
 }
 
 void ha_session_merge(ha_session_t *session, ha_saved_t *saved,
                       const ha_session_env_t *env, const ha_image_t *more)
 {
     store_more(session, saved, env, more,
-               ha_delta_encode_image(&session->sid, more, session->pool));
+               ha_delta_encode_image(&session->sid, more, env->seal,
+                                     session->pool));
 }
 
 void ha_session_save(ha_session_t *session, ha_saved_t *saved,
@@ -235,7 +237,8 @@ static void end_with(ha_session_t *session, ha_saved_t *saved,
                      const ha_session_env_t *env, ha_image_t *end)
 {
     ha_crew_t *crew = ha_crew_gather(env, &session->sid, 0, session->pool);
-    span_t record = ha_delta_encode_image(&session->sid, end, session->pool);
+    span_t record = ha_delta_encode_image(&session->sid, end, env->seal,
+                                          session->pool);
     unsigned int i;
 
     /* Everybody is told, not the targets alone: a stand-in of some earlier

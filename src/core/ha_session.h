@@ -18,12 +18,22 @@
 
 #include "ha_base.h"
 #include "ha_delta.h"
+#include "ha_seal.h"
 #include "ha_sid.h"
 #include "ha_store.h"
+
+/** What an operation met that somebody should hear of. Counts of copies. */
+typedef struct ha_noticed_t {
+    unsigned int locked; /**< sealed by a secret that the ring has not */
+    unsigned int clear;  /**< in clear where only what is sealed is believed */
+} ha_noticed_t;
 
 /** What every operation needs. Filled anew for each. */
 typedef struct ha_session_env_t {
     ha_store_t *store;     /**< where sessions live */
+    const ha_seal_t *seal; /**< seals what is written and opens what is read;
+                                NULL for clear */
+    ha_noticed_t *noticed; /**< raised, never reset; NULL for nobody */
     unsigned int replicas; /**< owners of a session, R */
     apr_uint32_t ttl_sec;  /**< time to live of this session's items */
     apr_uint32_t past_sec; /**< no item of anybody's lives longer: how long a
@@ -35,6 +45,8 @@ typedef struct ha_session_env_t {
     apr_time_t issued;     /**< when the id was issued, 0 when not known */
     apr_time_t deadline;   /**< end of the request's time budget */
     apr_uint64_t writer;   /**< random, fresh for each operation */
+    int is_resealing;      /**< 1: copies that are not sealed as they would be
+                                now are written anew by a load */
 } ha_session_env_t;
 
 /** What a load found. Three answers, and MISS knows two more reasons. */

@@ -31,8 +31,8 @@ static void demand(int holds)
 
 static int is_same(const ha_image_t *a, const ha_image_t *b)
 {
-    return span_is_equal(ha_delta_encode_image(&sid, a, pool),
-                         ha_delta_encode_image(&sid, b, pool));
+    return span_is_equal(ha_delta_encode_image(&sid, a, NULL, pool),
+                         ha_delta_encode_image(&sid, b, NULL, pool));
 }
 
 /* Fold a value and everything that must follow from that. */
@@ -44,7 +44,7 @@ static ha_image_t *fold_any(span_t value)
     ha_fold_t fold;
     span_t good;
 
-    result = ha_delta_fold(image, &fold, &sid, value);
+    result = ha_delta_fold(image, &fold, &sid, NULL, value);
     demand(result == fold.result);
     demand(fold.good <= value.len && fold.head <= fold.good);
     demand(fold.records * (apr_size_t)FRAME <= fold.good);
@@ -54,15 +54,15 @@ static ha_image_t *fold_any(span_t value)
     demand(result != HA_FOLD_DAMAGED || fold.records > 0);
     good = span_of(value.data, fold.good);
     if (good.len > 0) {
-        demand(ha_delta_fold(again, &fold, &sid, good) == HA_FOLD_OK);
+        demand(ha_delta_fold(again, &fold, &sid, NULL, good) == HA_FOLD_OK);
         demand(is_same(image, again));
-        demand(ha_delta_fold(again, &fold, &sid, good) == HA_FOLD_OK);
+        demand(ha_delta_fold(again, &fold, &sid, NULL, good) == HA_FOLD_OK);
         demand(is_same(image, again));
     }
     again = ha_image_make(pool);
-    good = ha_delta_encode_image(&sid, image, pool);
+    good = ha_delta_encode_image(&sid, image, NULL, pool);
     if (good.len <= HA_VALUE_MAX) {
-        demand(ha_delta_fold(again, &fold, &sid, good) == HA_FOLD_OK);
+        demand(ha_delta_fold(again, &fold, &sid, NULL, good) == HA_FOLD_OK);
         demand(is_same(image, again));
     }
     demand(ha_image_covers(image, image));

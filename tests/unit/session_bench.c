@@ -169,7 +169,8 @@ static ha_image_t *fold_node(const bench_t *bench, unsigned int node,
     if (item.data == NULL) {
         return NULL;
     }
-    ck_assert_int_eq(ha_delta_fold(image, fold, &bench->sid, item),
+    ck_assert_int_eq(ha_delta_fold(image, fold, &bench->sid, bench->env.seal,
+                                   item),
                      fold->result);
     return image;
 }
@@ -208,5 +209,5 @@ span_t bench_record(bench_t *bench, const char *ops)
     change.access = env->now;
     change.ops = list;
     change.count = parse_ops(list, ops, bench->pool);
-    return ha_delta_encode(&bench->sid, &change, bench->pool);
+    return ha_delta_encode(&bench->sid, &change, env->seal, bench->pool);
 }

@@ -116,13 +116,13 @@ static span_t any_record(void)
     ha_change_t change;
 
     if (kind == 0) {
-        return ha_delta_encode_end(&sid, any_stamp(), pool);
+        return ha_delta_encode_end(&sid, any_stamp(), NULL, pool);
     }
     if (kind < 5) {
         return any_newer();
     }
     change = any_change();
-    return ha_delta_encode(&sid, &change, pool);
+    return ha_delta_encode(&sid, &change, NULL, pool);
 }
 
 /* A history: its records, and the image of folding them as they come. */
@@ -136,7 +136,8 @@ static void fold_into(ha_image_t *image, span_t value)
 {
     ha_fold_t fold;
 
-    ck_assert_int_eq(ha_delta_fold(image, &fold, &sid, value), HA_FOLD_OK);
+    ck_assert_int_eq(ha_delta_fold(image, &fold, &sid, NULL, value),
+                     HA_FOLD_OK);
     ck_assert_uint_eq(fold.good, value.len);
 }
 
@@ -154,7 +155,7 @@ static void fill_history(history_t *history)
 
 static span_t bytes_of(const ha_image_t *image)
 {
-    return ha_delta_encode_image(&sid, image, pool);
+    return ha_delta_encode_image(&sid, image, NULL, pool);
 }
 
 static int is_same(const ha_image_t *a, const ha_image_t *b)
@@ -304,7 +305,7 @@ static void check_has(const history_t *history, apr_uint64_t from)
     ha_image_merge(applied, history->image);
     ha_image_merge(folded, history->image);
     ha_delta_apply(applied, &change);
-    fold_into(folded, ha_delta_encode(&sid, &change, pool));
+    fold_into(folded, ha_delta_encode(&sid, &change, NULL, pool));
     expect_same(applied, folded, from);
     ck_assert_msg(ha_image_has(history->image, &change)
                       == is_same(applied, history->image),

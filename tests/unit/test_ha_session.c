@@ -359,9 +359,9 @@ START_TEST(a_value_of_another_session_is_nobody_s_session)
 
     store_fake_sid(&other, fake, 2, 99);
     store_fake_put(fake, 0, bench->sid.key,
-                   ha_delta_encode(&other, &change, pool));
+                   ha_delta_encode(&other, &change, NULL, pool));
     store_fake_put(fake, 1, bench->sid.key,
-                   ha_delta_encode(&other, &change, pool));
+                   ha_delta_encode(&other, &change, NULL, pool));
     expect_load("miss");
     bench_create(bench, "user=ada");
     expect_load("hit user=ada");

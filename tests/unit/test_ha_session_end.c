@@ -270,7 +270,7 @@ static void end_it(void *ctx, store_fake_t *store, unsigned int node,
 
     (void)ctx;
     store_fake_put(store, node, key,
-                   ha_delta_encode_end(&bench->sid, stamp, pool));
+                   ha_delta_encode_end(&bench->sid, stamp, NULL, pool));
 }
 
 START_TEST(no_verb_of_a_save_gets_past_an_end_that_is_a_moment_faster)

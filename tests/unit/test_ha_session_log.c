@@ -305,7 +305,7 @@ END_TEST
  * ours to replace. At worst a save of ours is not proved there. */
 START_TEST(a_later_format_is_never_written_over)
 {
-    span_t newer = raw(2, 1, "a later format", 14);
+    span_t newer = raw(3, 1, "a later format", 14);
     ha_session_t *again = NULL;
 
     if (_i == 0) {
@@ -329,7 +329,7 @@ END_TEST
 
 START_TEST(a_session_that_only_newer_code_can_read_is_not_missed)
 {
-    span_t newer = raw(2, 1, "a later format", 14);
+    span_t newer = raw(3, 1, "a later format", 14);
 
     store_fake_put(fake, 0, bench->sid.key, newer);
     store_fake_put(fake, 1, bench->sid.key, newer);
