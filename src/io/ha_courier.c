@@ -162,7 +162,7 @@ static apr_uint64_t ready_nodes(const ha_courier_t *courier, apr_time_t now)
     apr_uint64_t ready = 0;
     unsigned int i;
 
-    for (i = 0; i < store->count; i++) {
+    for (i = 0; i < store->count + store->gone; i++) {
         if (now >= courier->roads[i].due && store->ops->is_up(store, i)) {
             ready |= (apr_uint64_t)1 << i;
         }
@@ -186,7 +186,7 @@ static void note_roads(ha_courier_t *courier, apr_uint64_t asked,
 {
     unsigned int i;
 
-    for (i = 0; i < courier->conf.store->count; i++) {
+    for (i = 0; i < HA_NODES_MAX; i++) {
         road_t *road = &courier->roads[i];
         apr_uint64_t bit = (apr_uint64_t)1 << i;
 

@@ -49,7 +49,8 @@ static int is_up(ha_store_t *store, unsigned int node)
 }
 
 static const ha_store_ops_t ops = { NULL, is_up, NULL };
-static ha_store_t store = { &ops, "fake", places, NODES };
+static ha_store_t store = { .ops = &ops, .name = "fake", .nodes = places,
+                            .count = NODES };
 
 static unsigned int number_of(const ha_parcel_t *parcel)
 {
