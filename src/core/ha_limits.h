@@ -16,6 +16,12 @@
  */
 #define HA_PAST_MAX 4
 
+/** Web servers that share the nodes and tell each other so. */
+#define HA_FLEET_MAX 64
+
+/** Bytes of a web server's name for others: host, colon and port. */
+#define HA_FLEET_LABEL_MAX 270
+
 /** Bytes of a node's or a zone's name: it stands in log lines. */
 #define HA_NAME_MAX 64
 
