@@ -13,12 +13,13 @@
 
 APLOG_USE_MODULE(session_ha);
 
-/* CGI and its kin see X_Session and X-Session as one. */
+/* CGI and its kin see X_Session and X-Session as one, and some of them
+ * whatever is neither a letter nor a digit. */
 static int is_alike(const char *a, const char *b)
 {
     for (; *a != '\0' && *b != '\0'; a++, b++) {
-        char x = *a == '_' ? '-' : (char)apr_tolower(*a);
-        char y = *b == '_' ? '-' : (char)apr_tolower(*b);
+        char x = apr_isalnum(*a) ? (char)apr_tolower(*a) : '-';
+        char y = apr_isalnum(*b) ? (char)apr_tolower(*b) : '-';
 
         if (x != y) {
             return 0;
@@ -66,18 +67,17 @@ static int add_length(void *ctx, const char *name, const char *value)
     return 1;
 }
 
+/* A pair and an ampersand; the last one is taken away again. */
 static int add_pair(void *ctx, const char *name, const char *value)
 {
     char **end = ctx;
 
-    if (**end != '\0') {
-        *end += strlen(*end);
-        *(*end)++ = '&';
-    }
     ap_escape_urlencoded_buffer(*end, name);
     *end += strlen(*end);
     *(*end)++ = '=';
     ap_escape_urlencoded_buffer(*end, value);
+    *end += strlen(*end);
+    *(*end)++ = '&';
     return 1;
 }
 
@@ -91,6 +91,10 @@ static const char *encode(const apr_table_t *table, apr_pool_t *p)
     text = apr_pcalloc(p, len);
     end = text;
     apr_table_do(add_pair, &end, table, NULL);
+    if (end > text) {
+        end--;
+    }
+    *end = '\0';
     return text;
 }
 
