@@ -17,6 +17,7 @@
  *   src/httpd/session_protocol.c  save, end, touch, and the time budget
  *   src/httpd/session_cookie.c    the cookie in headers
  *   src/httpd/session_header.c    the header for the application
+ *   src/httpd/session_delta.c     the header with the application's changes
  *   src/httpd/session_status.c    the section on mod_status's page
  */
 #include <httpd.h>
@@ -47,8 +48,8 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_fixups(session_hooks_fixups, NULL, NULL, APR_HOOK_LAST);
     ap_hook_insert_filter(session_hooks_insert_filter, NULL, NULL,
                           APR_HOOK_MIDDLE);
-    ap_hook_insert_error_filter(session_hooks_insert_filter, NULL, NULL,
-                                APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(session_hooks_insert_error_filter, NULL,
+                                NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(session_hooks_log, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

@@ -32,6 +32,7 @@ void ha_conf_init(ha_conf_t *conf)
     conf->cookie_secure = HA_UNSET;
     conf->cookie_http_only = HA_UNSET;
     conf->request_header = NULL;
+    conf->delta_header = NULL;
     conf->unknown_policy = HA_UNSET;
     conf->idle = HA_UNSET;
     conf->lifetime = HA_UNSET;
@@ -51,6 +52,7 @@ void ha_conf_merge(ha_conf_t *conf, const ha_conf_t *base,
                                     base->cookie_http_only);
     conf->request_header = text_or(over->request_header,
                                    base->request_header);
+    conf->delta_header = text_or(over->delta_header, base->delta_header);
     conf->unknown_policy = set_or(over->unknown_policy,
                                   base->unknown_policy);
     conf->idle = time_or(over->idle, base->idle);
@@ -114,6 +116,11 @@ int ha_conf_cookie_http_only(const ha_conf_t *conf)
 const char *ha_conf_request_header(const ha_conf_t *conf)
 {
     return text_or_none(conf->request_header);
+}
+
+const char *ha_conf_delta_header(const ha_conf_t *conf)
+{
+    return text_or_none(conf->delta_header);
 }
 
 ha_policy_e ha_conf_unknown_policy(const ha_conf_t *conf)

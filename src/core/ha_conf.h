@@ -46,6 +46,7 @@ typedef struct ha_conf_t {
     int cookie_secure;             /**< a ha_secure_e */
     int cookie_http_only;          /**< 1 on, 0 off */
     const char *request_header;    /**< a token; "" says none under one */
+    const char *delta_header;      /**< a token; "" says none under one */
     int unknown_policy;            /**< a ha_policy_e */
     apr_interval_time_t idle;      /**< how long a session may idle */
     apr_interval_time_t lifetime;  /**< how old it may become, 0 for ever */
@@ -103,6 +104,9 @@ int ha_conf_cookie_http_only(const ha_conf_t *conf);
 
 /** @return the header that tells the application; NULL for none */
 const char *ha_conf_request_header(const ha_conf_t *conf);
+
+/** @return the header with the application's changes; NULL for none */
+const char *ha_conf_delta_header(const ha_conf_t *conf);
 
 /** @return fail, unless set */
 ha_policy_e ha_conf_unknown_policy(const ha_conf_t *conf);

@@ -71,6 +71,9 @@
  * 0407 debug   a session ended
  * 0408 debug   a session's time to live was renewed
  * 0409 error   the session was changed after the answer had begun
+ * 0430 error   the application's changes are malformed
+ * 0431 error   the application's changes have no session to go to
+ * 0432 debug   the application's changes were taken
  */
 
 #endif

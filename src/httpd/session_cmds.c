@@ -292,11 +292,9 @@ static const char *set_cookie_domain(cmd_parms *cmd, void *confv,
     return NULL;
 }
 
-static const char *set_request_header(cmd_parms *cmd, void *confv,
-                                      const char *arg)
+static const char *take_header(const char **member, const cmd_parms *cmd,
+                               const char *arg)
 {
-    ha_conf_t *conf = confv;
-
     if (!session_word_is_token(arg)) {
         return apr_psprintf(cmd->pool, "%s must be a header's name or None, "
                             "not '%s'", cmd->cmd->name, arg);
@@ -305,8 +303,24 @@ static const char *set_request_header(cmd_parms *cmd, void *confv,
         return apr_psprintf(cmd->pool, "%s cannot be '%s': HTTP itself needs "
                             "that header", cmd->cmd->name, arg);
     }
-    conf->request_header = strcasecmp(arg, "None") == 0 ? "" : arg;
+    *member = strcasecmp(arg, "None") == 0 ? "" : arg;
     return NULL;
+}
+
+static const char *set_request_header(cmd_parms *cmd, void *confv,
+                                      const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    return take_header(&conf->request_header, cmd, arg);
+}
+
+static const char *set_delta_header(cmd_parms *cmd, void *confv,
+                                    const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    return take_header(&conf->delta_header, cmd, arg);
 }
 
 static const char *set_idle(cmd_parms *cmd, void *confv, const char *arg)
@@ -362,6 +376,9 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHARequestHeader", set_request_header, NULL, IN_DIR,
         "the request header that brings the session to the application "
         "(default None)"),
+    AP_INIT_TAKE1("SessionHADeltaHeader", set_delta_header, NULL, IN_DIR,
+        "the response header in which the application sets and removes "
+        "single attributes (default None)"),
     AP_INIT_TAKE1("SessionHAUnknownPolicy", set_policy, NULL, IN_DIR,
         "fail or anonymous, for when no node answers (default fail)"),
     AP_INIT_TAKE1("SessionHAIdleLimit", set_idle, NULL, IN_DIR,

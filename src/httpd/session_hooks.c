@@ -6,6 +6,7 @@
  *                  before authentication can take the user for a stranger
  *   ...            mod_session and others load, which gives the same record
  *   fixups         the application is told, by a header that is ours alone
+ *   SESSION_HA_DELTA what the application changed is taken, right before
  *   MOD_SESSION_OUT  mod_session takes the application's header and saves
  *   SESSION_HA_OUT   right behind it: what mod_session passed over is saved,
  *                    headers go where the answer takes them
@@ -23,6 +24,7 @@
 
 #include "log_tags.h"
 #include "session_cookie.h"
+#include "session_delta.h"
 #include "session_header.h"
 #include "session_module.h"
 #include "session_state.h"
@@ -41,6 +43,7 @@ APLOG_USE_MODULE(session_ha);
 #define RETRY_AFTER "5"
 
 static ap_filter_rec_t *the_filter;
+static ap_filter_rec_t *delta_filter;
 
 int session_hooks_has_session(void)
 {
@@ -157,6 +160,19 @@ static apr_status_t save(request_rec *r, session_rec *z)
     return OK;
 }
 
+session_state_t *session_hooks_session(request_rec *r)
+{
+    APR_OPTIONAL_FN_TYPE(ap_session_load) *load_stock =
+        APR_RETRIEVE_OPTIONAL_FN(ap_session_load);
+    session_rec *z = NULL;
+
+    if (load_stock == NULL || !is_enabled(r)) {
+        return NULL;
+    }
+    load_stock(r, &z);
+    return z != NULL ? session_state_find(r) : NULL;
+}
+
 static int refuse(session_state_t *state, request_rec *r)
 {
     state->is_refused = 1;
@@ -168,29 +184,24 @@ static int refuse(session_state_t *state, request_rec *r)
 
 int session_hooks_header_parser(request_rec *r)
 {
-    APR_OPTIONAL_FN_TYPE(ap_session_load) *load_stock;
     session_root_t *root;
     session_state_t *state;
-    session_rec *z = NULL;
 
     if (session_site() != NULL) {
         session_header_clear(r);
+        if (r->prev != NULL) {
+            /* Who goes on is told what was changed on the way. */
+            session_delta_take(r->prev);
+        }
     }
     if (!is_enabled(r)) {
         return DECLINED;
     }
-    load_stock = APR_RETRIEVE_OPTIONAL_FN(ap_session_load);
-    if (load_stock == NULL) {
-        return DECLINED;
-    }
-    /* mod_session knows whether there are sessions at this path. */
     root = session_root_of(r, 1);
     root->is_early = 1;
-    load_stock(r, &z);
+    state = session_hooks_session(r);
     root->is_early = 0;
-    state = session_state_find(r);
-    return z != NULL && state != NULL && is_fatal(state, r)
-         ? refuse(state, r) : DECLINED;
+    return state != NULL && is_fatal(state, r) ? refuse(state, r) : DECLINED;
 }
 
 /* ---- the application ----------------------------------------------------- */
@@ -286,6 +297,9 @@ static apr_status_t filter(ap_filter_t *f, apr_bucket_brigade *in)
     ap_remove_output_filter(f);
     /* The headers of a sub-request go nowhere. */
     if (r->main == NULL) {
+        if (root != NULL) {
+            root->is_answered = 1;
+        }
         for (; state != NULL; state = state->next) {
             finish(state, r);
         }
@@ -294,12 +308,29 @@ static apr_status_t filter(ap_filter_t *f, apr_bucket_brigade *in)
     return ap_pass_brigade(f->next, in);
 }
 
+static apr_status_t take_delta(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    ap_remove_output_filter(f);
+    session_delta_take(f->r);
+    return ap_pass_brigade(f->next, in);
+}
+
 void session_hooks_insert_filter(request_rec *r)
 {
     if (session_site() != NULL
-        && (is_enabled(r) || session_root_of(r, 0) != NULL)) {
+        && (is_enabled(r) || session_delta_is_wanted(r)
+            || session_root_of(r, 0) != NULL)) {
+        ap_add_output_filter_handle(delta_filter, NULL, r, r->connection);
         ap_add_output_filter_handle(the_filter, NULL, r, r->connection);
     }
+}
+
+void session_hooks_insert_error_filter(request_rec *r)
+{
+    if (session_site() != NULL) {
+        session_delta_take(r);
+    }
+    session_hooks_insert_filter(r);
 }
 
 int session_hooks_log(request_rec *r)
@@ -321,7 +352,11 @@ int session_hooks_log(request_rec *r)
 
 void session_hooks_register(apr_pool_t *p)
 {
-    /* Right behind MOD_SESSION_OUT, before headers are sent. */
+    /* Right before MOD_SESSION_OUT, and right behind it, before headers are
+     * sent. */
+    delta_filter = ap_register_output_filter(
+        "SESSION_HA_DELTA", take_delta, NULL,
+        (ap_filter_type)(AP_FTYPE_CONTENT_SET - 1));
     the_filter = ap_register_output_filter(
         "SESSION_HA_OUT", filter, NULL,
         (ap_filter_type)(AP_FTYPE_CONTENT_SET + 1));

@@ -11,11 +11,21 @@
 
 #include <mod_session.h>
 
+#include "session_state.h"
+
 /** Whether mod_session was loaded before this module. */
 int session_hooks_has_session(void);
 
 /** Whether somebody else than mod_session encodes sessions here. */
 int session_hooks_is_encoded(request_rec *r);
+
+/**
+ * The session that mod_session has for a request, which knows whether there
+ * are sessions at its path at all.
+ *
+ * @return NULL where there are none, or none of ours
+ */
+session_state_t *session_hooks_session(request_rec *r);
 
 /** Register with mod_session, and fetch its functions. */
 void session_hooks_register(apr_pool_t *p);
@@ -26,8 +36,11 @@ int session_hooks_header_parser(request_rec *r);
 /** Hook fixups, last: what the application is told. */
 int session_hooks_fixups(request_rec *r);
 
-/** Hooks insert_filter and insert_error_filter. */
+/** Hook insert_filter. */
 void session_hooks_insert_filter(request_rec *r);
+
+/** Hook insert_error_filter: what the page of an error replaces is lost. */
+void session_hooks_insert_error_filter(request_rec *r);
 
 /** Hook log_transaction. */
 int session_hooks_log(request_rec *r);

@@ -112,6 +112,7 @@ static void note_save(session_state_t *state, const ha_saved_t *saved)
 {
     session_counts_t *counts = session_site()->counts;
 
+    state->is_failed = saved->copies == 0;
     if (saved->copies == 0) {
         apr_atomic_inc64(&counts->save_failed);
         state->save = apr_psprintf(state->pool, "0/%u failed",
@@ -275,6 +276,7 @@ static void store_changes(session_state_t *state, request_rec *r)
 
     if (fault != NULL) {
         apr_atomic_inc64(&session_site()->counts->save_failed);
+        state->is_failed = 1;
         state->save = apr_psprintf(state->pool, "0/%u failed",
                                    state->replicas);
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0402)
@@ -299,6 +301,18 @@ static void store_changes(session_state_t *state, request_rec *r)
             touch(state, &env, r);
         }
     }
+}
+
+void session_protocol_reopen(session_state_t *state)
+{
+    if (state->save == NULL) {
+        return;
+    }
+    if (!state->is_failed) {
+        state->before = session_state_table(state, state->pool);
+    }
+    state->save = NULL;
+    state->z->written = 0;
 }
 
 void session_state_save(session_state_t *state, request_rec *r)

@@ -33,6 +33,13 @@ ha_load_e session_protocol_load(ha_session_t **session,
 void session_protocol_send_cookie(session_state_t *state,
                                   const ha_cookie_t *cookie, request_rec *r);
 
+/**
+ * Let a session that was saved be changed and saved once more: a sub-request
+ * may have something to say when the answer has begun. What its first save
+ * stored is not stored again.
+ */
+void session_protocol_reopen(session_state_t *state);
+
 /** Have the browser forget the cookie with this answer. */
 void session_protocol_forget_cookie(session_state_t *state, request_rec *r);
 

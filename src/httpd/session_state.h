@@ -47,6 +47,7 @@ typedef struct session_state_t {
     const char *save;             /**< SESSION_HA_SAVE; NULL until saved */
     const char *cookie;           /**< Set-Cookie to be sent; NULL for none */
     int is_refused;               /**< 1: answered with 503 already */
+    int is_failed;                /**< 1: the last save stored nothing */
 } session_state_t;
 
 /** All that one client request has. */
@@ -54,6 +55,7 @@ typedef struct session_root_t {
     session_state_t *states; /**< one for each cookie name */
     const char *header;      /**< request header that holds a session now */
     int is_early;            /**< 1: a failed load is answered by us */
+    int is_answered;         /**< 1: headers of the answer are on their way */
 } session_root_t;
 
 /** @return the first of the request_recs that are one client request */

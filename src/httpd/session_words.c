@@ -17,9 +17,10 @@ int session_word_is_token(const char *word)
 int session_word_is_protocol(const char *word)
 {
     static const char *const names[] = {
-        "Authorization", "Connection", "Content-Length", "Content-Type",
-        "Cookie", "Expect", "Host", "Keep-Alive", "TE", "Trailer",
-        "Transfer-Encoding", "Upgrade"
+        "Authorization", "Cache-Control", "Connection", "Content-Encoding",
+        "Content-Length", "Content-Type", "Cookie", "Date", "Expect", "Host",
+        "Keep-Alive", "Location", "Set-Cookie", "TE", "Trailer",
+        "Transfer-Encoding", "Upgrade", "WWW-Authenticate"
     };
     apr_size_t i;
 

@@ -69,7 +69,8 @@ def test_an_application_behind_a_proxy_is_told_and_changes(proxied, jar):
         "b": "x y"}
 
 
-@pytest.mark.parametrize("name", ["X-Session", "x-session", "X_Session"])
+@pytest.mark.parametrize("name", ["X-Session", "x-session", "X_Session",
+                                  "X.Session", "X~session"])
 def test_a_client_cannot_set_the_applications_header(proxied, jar, name):
     front = proxied("HttpProtocolOptions Unsafe\n")
     forged = {name: "user=root"}

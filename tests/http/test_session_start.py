@@ -102,6 +102,9 @@ WRONG = [
      "SessionHARequestHeader must be a header's name or None, not 'X Session'"),
     ("SessionHARequestHeader X:", "not 'X:'"),
     ("SessionHARequestHeader cookie", "cannot be 'cookie'"),
+    ('SessionHADeltaHeader "X Delta"',
+     "SessionHADeltaHeader must be a header's name or None, not 'X Delta'"),
+    ("SessionHADeltaHeader content-type", "cannot be 'content-type'"),
     ("SessionHAUnknownPolicy guess",
      "SessionHAUnknownPolicy must be fail or anonymous, not 'guess'"),
     ("SessionHAIdleLimit 0", "SessionHAIdleLimit must be between 1s and "
@@ -176,12 +179,14 @@ def test_a_good_configuration_passes_the_test(idle, workdir):
         SessionHACookieSecure auto
         SessionHACookieHttpOnly off
         SessionHARequestHeader X-Session
+        SessionHADeltaHeader X-Session-Delta
         SessionHAUnknownPolicy Anonymous
         SessionHAIdleLimit 1h
         SessionHALifetime 12h
         <Location /x>
             SessionHA Off
             SessionHARequestHeader None
+            SessionHADeltaHeader None
             SessionHALifetime 0
         </Location>""")
     assert (code, text) == (0, "Syntax OK\n")

@@ -29,6 +29,7 @@ static const member_t conf_members[] = {
     { "cookie_secure", offsetof(ha_conf_t, cookie_secure), NUMBER },
     { "cookie_http_only", offsetof(ha_conf_t, cookie_http_only), NUMBER },
     { "request_header", offsetof(ha_conf_t, request_header), TEXT },
+    { "delta_header", offsetof(ha_conf_t, delta_header), TEXT },
     { "unknown_policy", offsetof(ha_conf_t, unknown_policy), NUMBER },
     { "idle", offsetof(ha_conf_t, idle), TIME },
     { "lifetime", offsetof(ha_conf_t, lifetime), TIME }
@@ -166,13 +167,17 @@ START_TEST(an_empty_text_takes_an_outer_one_away)
     ha_conf_init(&base);
     ha_conf_init(&over);
     base.request_header = "X-Session";
+    base.delta_header = "X-Session-Delta";
     base.cookie_domain = "example.com";
     over.request_header = "";
+    over.delta_header = "";
     over.cookie_domain = "";
     ha_conf_merge(&over, &base, &over);
     ck_assert_ptr_null(ha_conf_request_header(&over));
+    ck_assert_ptr_null(ha_conf_delta_header(&over));
     ck_assert_ptr_null(ha_conf_cookie_domain(&over));
     ck_assert_str_eq(ha_conf_request_header(&base), "X-Session");
+    ck_assert_str_eq(ha_conf_delta_header(&base), "X-Session-Delta");
     ck_assert_str_eq(ha_conf_cookie_domain(&base), "example.com");
 }
 END_TEST
@@ -192,6 +197,7 @@ START_TEST(what_nobody_set_is_safe)
     ck_assert_int_eq(ha_conf_cookie_secure(&conf), HA_SECURE_AUTO);
     ck_assert_int_eq(ha_conf_cookie_http_only(&conf), 1);
     ck_assert_ptr_null(ha_conf_request_header(&conf));
+    ck_assert_ptr_null(ha_conf_delta_header(&conf));
     ck_assert_int_eq(ha_conf_unknown_policy(&conf), HA_POLICY_FAIL);
     ck_assert_uint_eq(ha_conf_idle_sec(&conf), HA_IDLE_DEFAULT_SEC);
     ck_assert_uint_eq(ha_conf_lifetime_sec(&conf), 0);
