@@ -99,7 +99,9 @@ static void renew(ha_mc_round_t *round, ha_mc_leg_t *leg)
         return;
     }
     ha_health_doubt(peer->health, peer->slot);
-    ha_mc_probe_wake(round->probe);
+    if (round->probe != NULL) {
+        ha_mc_probe_wake(round->probe);
+    }
 }
 
 static void collect_one(ha_mc_round_t *round, ha_mc_leg_t *leg)

@@ -18,14 +18,26 @@
 /** Latest date to ask for: memcached takes one above INT32_MAX for the past. */
 #define DATE_MAX (INT32_MAX - 1)
 
+/** No node of a store. */
+#define NONE (HA_NODES_MAX * 2)
+
 typedef struct mc_store_t {
     ha_store_t base;
     ha_place_node_t places[HA_NODES_MAX];
     ha_mc_peer_t peers[HA_NODES_MAX];
+    ha_health_t *health;  /* for peers that join */
+    ha_event_fn event;
+    void *ctx;
     ha_mc_probe_t *probe; /* of this child; NULL in the parent */
     pid_t owner;          /* process whose connections these are; 0: none */
     pid_t child;          /* atomic; the owner while calls may be made, or 0 */
 } mc_store_t;
+
+/** Nodes on the list, and those taken off it. */
+static unsigned int all_of(const ha_store_t *store)
+{
+    return store->count + store->gone;
+}
 
 /* ---- the seam ------------------------------------------------------------ */
 
@@ -72,7 +84,7 @@ static unsigned int make_legs(mc_store_t *store, ha_mc_leg_t *legs,
         calls[i].answer = HA_UNKNOWN;
         calls[i].held = span_of(NULL, 0);
         calls[i].rv = APR_EINVAL;
-        if (calls[i].node >= store->base.count || n == HA_NODES_MAX) {
+        if (calls[i].node >= all_of(&store->base) || n == HA_NODES_MAX) {
             continue;
         }
         calls[i].rv = APR_EINIT;
@@ -146,7 +158,7 @@ static int is_up(ha_store_t *base, unsigned int node)
 {
     const mc_store_t *store = (mc_store_t *)base;
 
-    return node < base->count
+    return node < all_of(base)
            && ha_health_is_up(store->peers[node].health,
                               store->peers[node].slot);
 }
@@ -155,7 +167,7 @@ static apr_time_t whole_since(ha_store_t *base, unsigned int node)
 {
     const mc_store_t *store = (mc_store_t *)base;
 
-    return node < base->count
+    return node < all_of(base)
                ? ha_health_whole_since(store->peers[node].health,
                                        store->peers[node].slot)
                : 0;
@@ -188,12 +200,39 @@ const char *ha_store_mc_fault(void)
     return fault;
 }
 
+/** Set up one node; what names stand for is looked up. */
+static apr_status_t make_peer(mc_store_t *store, unsigned int at,
+                              const ha_mc_node_t *node, apr_pool_t *p)
+{
+    ha_mc_peer_t *peer = &store->peers[at];
+    apr_status_t rv;
+
+    memset(peer, 0, sizeof(*peer));
+    store->places[at] = node->place;
+    peer->node = node;
+    peer->health = store->health;
+    peer->event = store->event;
+    peer->ctx = store->ctx;
+    peer->slot = ha_health_slot(store->health, node->place.name,
+                                span_of_text(node->address), apr_time_now());
+    if (peer->slot < 0) {
+        return APR_ENOSPC;
+    }
+    rv = ha_mc_peer_init(peer);
+    if (rv == APR_SUCCESS) {
+        /* what is not known yet is for the children's probers */
+        apr_status_t looked_up = ha_mc_peer_resolve(peer, p);
+
+        (void)looked_up;
+    }
+    return rv;
+}
+
 apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
                               unsigned int count, ha_health_t *health,
                               ha_event_fn event, void *ctx, apr_pool_t *p)
 {
     mc_store_t *made = apr_pcalloc(p, sizeof(*made));
-    apr_time_t now = apr_time_now();
     apr_status_t rv;
     unsigned int i;
 
@@ -201,26 +240,14 @@ apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
     if (count < 1 || count > HA_NODES_MAX) {
         return APR_EINVAL;
     }
+    made->health = health;
+    made->event = event;
+    made->ctx = ctx;
     for (i = 0; i < count; i++) {
-        ha_mc_peer_t *peer = &made->peers[i];
-
-        made->places[i] = nodes[i].place;
-        peer->node = &nodes[i];
-        peer->health = health;
-        peer->event = event;
-        peer->ctx = ctx;
-        peer->slot = ha_health_slot(health, nodes[i].place.name,
-                                    span_of_text(nodes[i].address), now);
-        if (peer->slot < 0) {
-            return APR_ENOSPC;
-        }
-        rv = ha_mc_peer_init(peer);
+        rv = make_peer(made, i, &nodes[i], p);
         if (rv != APR_SUCCESS) {
             return rv;
         }
-        /* what is not known yet is for the children's probers */
-        rv = ha_mc_peer_resolve(peer, p);
-        (void)rv;
     }
     made->base.ops = &ops;
     made->base.name = "memcached";
@@ -228,6 +255,83 @@ apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
     made->base.count = count;
     *store = &made->base;
     return APR_SUCCESS;
+}
+
+/** The node with this name or else this address; NONE if there is neither. */
+static unsigned int find_node(const mc_store_t *store,
+                              const ha_mc_node_t *node)
+{
+    unsigned int i;
+
+    for (i = 0; i < all_of(&store->base); i++) {
+        if (span_is_equal(store->places[i].name, node->place.name)) {
+            return i;
+        }
+    }
+    for (i = 0; i < all_of(&store->base); i++) {
+        if (strcmp(store->peers[i].node->address, node->address) == 0) {
+            return i;
+        }
+    }
+    return NONE;
+}
+
+/** Translate a list for the seam; nodes not known yet join the store. */
+static apr_status_t remember_one(mc_store_t *store, ha_past_t *past,
+                                 const ha_mc_list_t *list, apr_pool_t *p)
+{
+    ha_place_node_t *places = apr_pcalloc(p, list->count * sizeof(*places));
+    unsigned int *at = apr_pcalloc(p, list->count * sizeof(*at));
+    unsigned int i;
+
+    for (i = 0; i < list->count; i++) {
+        unsigned int end = all_of(&store->base);
+
+        places[i] = list->nodes[i].place;
+        at[i] = find_node(store, &list->nodes[i]);
+        if (at[i] == NONE && end < HA_NODES_MAX) {
+            apr_status_t rv = make_peer(store, end, &list->nodes[i], p);
+
+            if (rv != APR_SUCCESS) {
+                return rv;
+            }
+            at[i] = end;
+            store->base.gone++;
+        }
+    }
+    past->nodes = places;
+    past->at = at;
+    past->count = list->count;
+    past->replicas = list->replicas;
+    past->used = list->used;
+    return APR_SUCCESS;
+}
+
+apr_status_t ha_store_mc_remember(ha_store_t *base, const ha_mc_list_t *lists,
+                                  unsigned int count, apr_pool_t *p)
+{
+    mc_store_t *store = (mc_store_t *)base;
+    ha_past_t *past = apr_pcalloc(p, HA_PAST_MAX * sizeof(*past));
+    apr_status_t rv;
+    unsigned int i;
+
+    for (i = 0; i < count && i < HA_PAST_MAX; i++) {
+        rv = remember_one(store, &past[i], &lists[i], p);
+        if (rv != APR_SUCCESS) {
+            base->gone = 0;
+            return rv;
+        }
+    }
+    base->past = past;
+    base->past_count = i;
+    return APR_SUCCESS;
+}
+
+void ha_store_mc_missed(ha_store_t *base, unsigned int node)
+{
+    const mc_store_t *store = (mc_store_t *)base;
+
+    ha_health_missed(store->health, store->peers[node].slot);
 }
 
 /*
@@ -253,10 +357,30 @@ static apr_status_t close_all(void *data)
         return APR_SUCCESS;
     }
     store->owner = 0;
-    for (i = 0; i < store->base.count; i++) {
+    for (i = 0; i < all_of(&store->base); i++) {
         ha_mc_peer_trim(&store->peers[i], APR_INT64_MAX);
     }
     return APR_SUCCESS;
+}
+
+void ha_store_mc_peek(ha_store_t *base, ha_call_t *calls, const char *key,
+                      apr_time_t deadline, apr_pool_t *p)
+{
+    mc_store_t *store = (mc_store_t *)base;
+    apr_status_t rv;
+    unsigned int i;
+
+    memset(calls, 0, all_of(base) * sizeof(*calls));
+    for (i = 0; i < all_of(base); i++) {
+        calls[i].node = i;
+        calls[i].verb = HA_GET;
+    }
+    store->owner = getpid();
+    __atomic_store_n(&store->child, store->owner, __ATOMIC_RELEASE);
+    run(base, key, calls, all_of(base), 1, deadline, p);
+    (void)refuse_calls(store);
+    rv = close_all(store);
+    (void)rv;
 }
 
 apr_status_t ha_store_mc_child_init(ha_store_t *store, apr_pool_t *pchild)
@@ -264,7 +388,8 @@ apr_status_t ha_store_mc_child_init(ha_store_t *store, apr_pool_t *pchild)
     mc_store_t *made = (mc_store_t *)store;
     apr_status_t rv;
 
-    rv = ha_mc_probe_start(&made->probe, made->peers, store->count, pchild);
+    rv = ha_mc_probe_start(&made->probe, made->peers, all_of(store),
+                           pchild);
     if (rv != APR_SUCCESS) {
         return rv;
     }

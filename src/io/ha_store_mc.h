@@ -76,6 +76,47 @@ apr_status_t ha_store_mc_make(ha_store_t **store, const ha_mc_node_t *nodes,
                               unsigned int count, ha_health_t *health,
                               ha_event_fn event, void *ctx, apr_pool_t *p);
 
+/** An earlier list of nodes, see ha_past_t. */
+typedef struct ha_mc_list_t {
+    const ha_mc_node_t *nodes; /**< as that list had them */
+    unsigned int count;        /**< entries of nodes */
+    unsigned int replicas;     /**< copies kept by it */
+    const apr_time_t *used;    /**< when it last was anybody's */
+} ha_mc_list_t;
+
+/**
+ * Tell the store of earlier lists, in the parent, before it is used. A node
+ * is known by its name, or else by its address; what this list has not is
+ * asked at the address it had, while there is room for more nodes.
+ *
+ * @param lists all, and all that they point to, outlives the store
+ * @param count at most HA_PAST_MAX
+ * @param p owns what is made
+ * @return APR_SUCCESS; or what the system or the health table said, and then
+ *         the store is as it was
+ */
+HA_CHECK_RESULT
+apr_status_t ha_store_mc_remember(ha_store_t *store, const ha_mc_list_t *lists,
+                                  unsigned int count, apr_pool_t *p);
+
+/**
+ * Report that a node was not told of writes for a while, though it was well:
+ * what it does not have may exist.
+ */
+void ha_store_mc_missed(ha_store_t *store, unsigned int node);
+
+/**
+ * Read one item from all nodes, in the parent, at start. Leaves no connection
+ * behind.
+ *
+ * @param calls filled, one for each node of the store
+ * @param key as for the seam
+ * @param deadline when to give up
+ * @param p owns what the answers point to
+ */
+void ha_store_mc_peek(ha_store_t *store, ha_call_t *calls, const char *key,
+                      apr_time_t deadline, apr_pool_t *p);
+
 /**
  * Make it usable in this child: connection pools and the prober thread. The
  * pool's pre-cleanup refuses new calls, with APR_EINIT, and stops the thread;
