@@ -208,10 +208,10 @@ START_TEST(a_forward_outlives_the_end_in_any_order)
     unsigned int i;
 
     keep(moved, encode(&forward));
-    records[0] = ha_delta_encode_image(&old, moved, pool);
-    records[1] = ha_delta_encode_end(&old, stamp, pool);
+    records[0] = ha_delta_encode_image(&old, moved, NULL, pool);
+    records[1] = ha_delta_encode_end(&old, stamp, NULL, pool);
     for (i = 0; i < 2; i++) {
-        ck_assert_int_eq(ha_delta_fold(folded, &fold, &old,
+        ck_assert_int_eq(ha_delta_fold(folded, &fold, &old, NULL,
                                        records[(unsigned int)_i ^ i]),
                          HA_FOLD_OK);
     }
@@ -222,8 +222,9 @@ START_TEST(a_forward_outlives_the_end_in_any_order)
     ck_assert(!ha_image_covers(end, folded));
     ha_image_merge(end, folded);
     ck_assert(ha_image_covers(end, folded));
-    ck_assert(span_is_equal(ha_delta_encode_image(&old, end, pool),
-                            ha_delta_encode_image(&old, folded, pool)));
+    ck_assert(span_is_equal(ha_delta_encode_image(&old, end, NULL, pool),
+                            ha_delta_encode_image(&old, folded, NULL,
+                                                  pool)));
 }
 END_TEST
 
