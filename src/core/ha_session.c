@@ -66,8 +66,8 @@ static ha_stamp_t next_stamp(const ha_session_env_t *env,
     return stamp;
 }
 
-static ha_session_t *make_session(const ha_sid_t *sid, ha_image_t *image,
-                                  apr_pool_t *p)
+ha_session_t *ha_session_make_of(const ha_sid_t *sid, ha_image_t *image,
+                                 apr_pool_t *p)
 {
     ha_session_t *session = apr_pcalloc(p, sizeof(*session));
 
@@ -79,7 +79,7 @@ static ha_session_t *make_session(const ha_sid_t *sid, ha_image_t *image,
 
 ha_session_t *ha_session_make(const ha_sid_t *sid, apr_pool_t *p)
 {
-    return make_session(sid, ha_image_make(p), p);
+    return ha_session_make_of(sid, ha_image_make(p), p);
 }
 
 /* Without a copy anywhere: is there no session, or does nobody know? */
@@ -108,7 +108,7 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
         return HA_LOAD_ENDED;
     }
     report(crew, &saved);
-    *session = make_session(sid, image, p);
+    *session = ha_session_make_of(sid, image, p);
     (*session)->is_stored = 1;
     (*session)->copies = saved.copies;
     (*session)->silent = crew->silent;
@@ -133,6 +133,11 @@ int ha_session_is_stored(const ha_session_t *session)
 apr_time_t ha_session_access(const ha_session_t *session)
 {
     return session->image->access;
+}
+
+apr_pool_t *ha_session_pool(const ha_session_t *session)
+{
+    return session->pool;
 }
 
 const ha_image_t *ha_session_image(const ha_session_t *session)

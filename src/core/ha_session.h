@@ -86,6 +86,14 @@ const char *ha_load_name(ha_load_e result);
 ha_session_t *ha_session_make(const ha_sid_t *sid, apr_pool_t *p);
 
 /**
+ * Begin a session that no store has seen, with something in it.
+ *
+ * @param image what is in it; it is the session's from now on
+ */
+ha_session_t *ha_session_make_of(const ha_sid_t *sid, ha_image_t *image,
+                                 apr_pool_t *p);
+
+/**
  * Read a session from all its owners at once, and repair what one of them
  * lacks. A miss is believed from a node that has been whole for a session's
  * lifetime, or from all nodes together; otherwise the answer is UNKNOWN.
@@ -116,6 +124,9 @@ int ha_session_is_stored(const ha_session_t *session);
 
 /** When it was last in use according to the store; 0 when never stored. */
 apr_time_t ha_session_access(const ha_session_t *session);
+
+/** The pool that owns it. */
+apr_pool_t *ha_session_pool(const ha_session_t *session);
 
 /** What it is known to hold; to be read only, until the next operation. */
 const ha_image_t *ha_session_image(const ha_session_t *session);

@@ -59,7 +59,8 @@ const char *bench_touch(bench_t *bench, ha_session_t *session);
 /**
  * Load the session.
  *
- * @return "hit", "miss", "ended" or "unknown"; behind hit the attributes
+ * @return "hit", "miss", "ended", "moved" or "unknown"; behind hit the
+ *         attributes
  */
 const char *bench_load(bench_t *bench, ha_session_t **session);
 
