@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [--quiet] NEED...     NEED: build, demo, check, bench, san
+# deps.sh [--quiet] NEED...     NEED: build, demo, check, bench, rivals, san
 #
 # Installs what is missing for these needs from the distribution's packages:
 # apt on Debian and Ubuntu, dnf on Fedora and RHEL kin. Looks for the things
@@ -58,6 +58,11 @@ check|tool git|git|git
 check|tool chromedriver|chromium chromium-driver|chromium chromedriver
 check|tomcat|tomcat10-common default-jre-headless|tomcat
 bench|tool wrk|wrk|wrk
+rivals|postgres|postgresql|postgresql-server
+rivals|php_fpm|php-fpm|php-fpm
+rivals|php_memcached|php-memcached|php-pecl-memcached
+rivals|dbd pgsql|libaprutil1-dbd-pgsql|apr-util-pgsql
+rivals|dbd sqlite3|libaprutil1-dbd-sqlite3|apr-util-sqlite
 san|tool clang|clang libclang-rt-dev|clang compiler-rt
 san|tool valgrind|valgrind|valgrind
 san|tool cppcheck|cppcheck|cppcheck
@@ -84,6 +89,16 @@ has() {
             [ -e /usr/share/tomcat/bin/catalina.sh ] ;;
     httpd) [ -x "$(of_apxs SBINDIR)/$(of_apxs PROGNAME)" ] ;;
     module) [ -e "$(of_apxs LIBEXECDIR)/$2.so" ] ;;
+    dbd)
+        lib=$("$(of_apxs APU_CONFIG)" --prefix)/lib
+        ls "$lib"*/apr-util-1/apr_dbd_"$2".so \
+           "$lib"/*/apr-util-1/apr_dbd_"$2".so 2>/dev/null | grep -q . ;;
+    postgres) ls /usr/lib/postgresql/*/bin/postgres /usr/bin/postgres \
+                  /usr/pgsql-*/bin/postgres 2>/dev/null | grep -q . ;;
+    php_fpm) ls /usr/sbin/php-fpm* 2>/dev/null | grep -q . ;;
+    php_memcached) ls /usr/lib/php/*/memcached.so \
+                  /usr/lib64/php/modules/memcached.so 2>/dev/null |
+                  grep -q . ;;
     runtime) [ -e "$(cc -print-file-name="$2" 2>/dev/null)" ] ;;
     esac
 }

@@ -28,11 +28,14 @@ DESTDIR ?=
 
 GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := build
-ifneq ($(filter demo bench% check check-% deps,$(GOALS)),)
+ifneq ($(filter demo bench% check check-% deps deps-bench,$(GOALS)),)
 NEEDS += demo
 endif
 ifneq ($(filter bench%,$(GOALS)),)
 NEEDS += bench
+endif
+ifneq ($(filter bench-session deps-bench,$(GOALS)),)
+NEEDS += rivals
 endif
 ifneq ($(filter check check-% fuzz deps,$(GOALS)),)
 NEEDS += check
@@ -42,7 +45,7 @@ NEEDS += san
 endif
 export APXS PYTHON
 
-ifneq ($(filter-out clean help deps,$(GOALS)),)
+ifneq ($(filter-out clean help deps deps-bench,$(GOALS)),)
 include $(OUT)/config.mk
 
 $(OUT)/config.mk: FORCE
@@ -107,7 +110,8 @@ SO := $(OUT)/modules/mod_session_ha.so \
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san fuzz fuzz-run demo bench-router install uninstall clean help
+        check-san fuzz fuzz-run demo bench-router bench-session bench-tools \
+        deps-bench install uninstall clean help
 .SECONDARY:
 
 all: $(SO)
@@ -213,7 +217,7 @@ $(OUT)/fuzz/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o \
     $(OUT)/lib/core_ha.a
 	$(call link_test)
 
-tests: $(UNIT) $(FUZZ)
+tests: $(UNIT) $(FUZZ) bench-tools
 
 # ---- check -----------------------------------------------------------------
 
@@ -223,7 +227,7 @@ check: all tests $(OUT)/obj/flags
 	@$(CHECK) unit fuzz lint http demo
 check-unit: tests
 	@$(CHECK) unit fuzz
-check-http: all
+check-http: all bench-tools
 	@$(CHECK) http
 check-lint: all $(OUT)/obj/flags
 	@$(CHECK) lint
@@ -253,6 +257,28 @@ fuzz:
 
 demo: all
 	@$(PYTHON) demo/demo.py --modules $(OUT)/modules $(if $(PLAY),--play)
+
+# ---- bench -----------------------------------------------------------------
+# A load generator, a relay that stands for a network, and the application.
+
+BENCH_TOOLS := $(OUT)/bench/load $(OUT)/bench/relay \
+               $(OUT)/bench/mod_bench_app.so
+bench-tools: $(BENCH_TOOLS)
+$(OUT)/bench/%: bench/%.c $(OUT)/obj/flags
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	@$(CC) -std=c99 $(WARN) $(WERROR) $(CFLAGS) -o $@ $<
+$(OUT)/bench/mod_bench_app.so: bench/mod_bench_app.c $(OUT)/obj/flags
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	@$(CC) -shared $(HTTPD_FLAGS) $(CFLAGS) $(MEMCACHED_CFLAGS) -o $@ $< \
+	    $(MEMCACHED_LIBS)
+
+# BENCH=quick, full, or neither; what each measures: bench/session_bench.py
+bench-session: all bench-tools
+	@MODULES=$(OUT)/modules $(PYTHON) bench/session_bench.py \
+	    --tools $(OUT)/bench --plan $(or $(BENCH),usual) \
+	    $(if $(WRITE_DOC),--write-doc)
 bench-router: $(OUT)/modules/mod_proxy_balancer_clone.so
 	@MODULES=$(OUT)/modules $(PYTHON) bench/router_ratio.py
 
@@ -267,7 +293,7 @@ uninstall:
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
 
-deps:
+deps deps-bench:
 	@sh build/deps.sh $(NEEDS)
 
 clean:
@@ -280,6 +306,8 @@ help:
 #: make demo        a shop on three clones, three memcached, two httpd
 #: make demo PLAY=1 the same, played through and judged
 #: make bench-router requests a second through the router and through stock
+#: make bench-session sessions of ours and of others, 10 minutes; see README
+#: make deps-bench  install those others: PostgreSQL, PHP, database drivers
 #: make check       unit, HTTP and lint tests and the demonstration
 #: make check-unit  make check-http  make check-lint     one of them
 #: make check-san   sanitizers, valgrind, both compilers, every MPM
