@@ -32,6 +32,18 @@
 
 /* ---- one leg ------------------------------------------------------------ */
 
+/**
+ * Take note that there was no time for a leg, which is not the node's fault.
+ * A write, or a touch, that it missed ends its being whole; a read does not,
+ * or one node that hangs would take the others' word from them.
+ */
+static void miss(const ha_mc_leg_t *leg)
+{
+    if (leg->call->verb != HA_GET || leg->is_touch) {
+        ha_health_missed(leg->peer->health, leg->peer->slot);
+    }
+}
+
 /** Take note of a failure; a leg that may try again stays open. */
 static void fail(ha_mc_round_t *round, ha_mc_leg_t *leg, apr_status_t rv)
 {
@@ -58,8 +70,7 @@ static void fail(ha_mc_round_t *round, ha_mc_leg_t *leg, apr_status_t rv)
     }
     if (rv == APR_EINVAL || rv == APR_ENOMEM
         || (rv == APR_TIMEUP && waited < FAIR_USEC)) {
-        /* not the node's fault */
-        ha_health_missed(peer->health, peer->slot);
+        miss(leg);
         return;
     }
     ha_mc_peer_failed(peer, rv, now, waited);
@@ -213,7 +224,7 @@ static void carry_out(ha_mc_round_t *round)
         ha_mc_leg_t *leg = &round->legs[i];
 
         if (leg->is_open) { /* and no time is left */
-            ha_health_missed(leg->peer->health, leg->peer->slot);
+            miss(leg);
             if (leg->conn) {
                 ha_mc_conn_close(leg->conn);
             }

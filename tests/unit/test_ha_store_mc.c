@@ -199,6 +199,24 @@ START_TEST(a_bad_key_is_unknown_and_no_fault_of_the_node)
 }
 END_TEST
 
+START_TEST(a_node_that_was_not_read_for_want_of_time_is_whole)
+{
+    ha_call_t one;
+    apr_time_t since;
+
+    mc_open_servers(1);
+    mc_assert_missed(mc_get("k"));
+    mc_wait_until_whole(0);
+    since = mc_store->ops->whole_since(mc_store, 0);
+    one = mc_call_node(0, HA_GET, "k", span_of(NULL, 0), 0, -1);
+    ck_assert_int_eq(one.answer, HA_UNKNOWN);
+    ck_assert_int_eq(mc_store->ops->whole_since(mc_store, 0), since);
+    one = mc_call_node(0, HA_TOUCH, "k", span_of(NULL, 0), 0, -1);
+    ck_assert_int_eq(one.answer, HA_UNKNOWN);
+    ck_assert_int_eq(mc_store->ops->whole_since(mc_store, 0), 0);
+}
+END_TEST
+
 START_TEST(a_node_is_reached_by_name_and_by_socket)
 {
     const char *path = apr_psprintf(mc_pool, "%s/mc.%ld", P_tmpdir,
@@ -269,6 +287,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tcase, a_time_to_live_beyond_2038_is_not_over, 0,
                         (int)(sizeof(long_ttls) / sizeof(long_ttls[0])));
     tcase_add_test(tcase, a_bad_key_is_unknown_and_no_fault_of_the_node);
+    tcase_add_test(tcase, a_node_that_was_not_read_for_want_of_time_is_whole);
     tcase_add_test(tcase, a_node_is_reached_by_name_and_by_socket);
     tcase_add_test(tcase, each_node_of_a_batch_gets_its_own_verb);
     suite_add_tcase(suite, tcase);
