@@ -138,6 +138,8 @@ class Pair:
             for i in range(len(data)):
                 self.writers[0].write(data[i:i + 1])
                 await asyncio.sleep(float(words[1]))
+                if self.writers[0].is_closing():
+                    return []
                 if self.relay.mode != "trickle":
                     return [data[i + 1:]]
             return []
