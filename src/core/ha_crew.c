@@ -24,6 +24,8 @@
  */
 #include "ha_crew.h"
 
+#include "ha_far.h"
+
 /* Up for this request: one that it waited for in vain is not asked again. */
 int ha_crew_is_up(const ha_crew_t *crew, const ha_peer_t *peer)
 {
@@ -31,6 +33,14 @@ int ha_crew_is_up(const ha_crew_t *crew, const ha_peer_t *peer)
 
     return !(crew->silent >> peer->node & 1)
            && store->ops->is_up(store, peer->node);
+}
+
+int ha_crew_is_near(const ha_crew_t *crew, const ha_peer_t *peer)
+{
+    span_t zone = crew->env->zone;
+
+    return zone.len == 0
+           || span_is_equal(zone, crew->env->store->nodes[peer->node].zone);
 }
 
 /* How long anything of a session can be somewhere. */
@@ -308,7 +318,7 @@ static apr_uint32_t end_sec(const ha_session_env_t *env)
  * of this session can be: since it was issued, or for the longest time to
  * live. It has the session, or its tombstone, or there is none.
  */
-static int is_witness(const ha_crew_t *crew, const ha_peer_t *peer)
+int ha_crew_is_witness(const ha_crew_t *crew, const ha_peer_t *peer)
 {
     const ha_session_env_t *env = crew->env;
     apr_time_t since = env->store->ops->whole_since(env->store, peer->node);
@@ -328,7 +338,7 @@ static int has_witness_in(const ha_crew_t *crew, const ha_view_t *view)
     for (i = 0; i < view->wanted; i++) {
         const ha_peer_t *peer = &crew->peers[view->peer[i]];
 
-        if (peer->is_asked && is_witness(crew, peer)) {
+        if (peer->is_asked && ha_crew_is_witness(crew, peer)) {
             return 1;
         }
     }
@@ -378,7 +388,7 @@ int ha_crew_is_short(const ha_crew_t *crew)
         }
         held += (peer->is_target & 1) && peer->answer == HA_HIT;
     }
-    return held < crew->wanted;
+    return held + crew->put_off < crew->wanted;
 }
 
 void ha_crew_consult(ha_crew_t *crew)
@@ -393,51 +403,6 @@ void ha_crew_consult(ha_crew_t *crew)
         }
     }
     ha_crew_run(crew);
-}
-
-/* Whether a node may take the place of a silent one. */
-static int is_free(const ha_crew_t *crew, const ha_peer_t *peer,
-                   apr_uint32_t bit)
-{
-    return !(peer->is_target & bit)
-           && !(peer->is_asked && peer->answer == HA_UNKNOWN)
-           && ha_crew_is_up(crew, peer);
-}
-
-/* A target that is silent gives its place to the next node that is up. */
-static void replace_silent(ha_crew_t *crew, unsigned int number)
-{
-    const ha_view_t *view = &crew->view[number];
-    apr_uint32_t bit = 1u << number;
-    unsigned int i;
-    unsigned int next = 0;
-
-    for (i = 0; i < view->count; i++) {
-        ha_peer_t *peer = &crew->peers[view->peer[i]];
-
-        if (!(peer->is_target & bit) || !peer->is_asked || peer->is_proved
-            || peer->answer != HA_UNKNOWN) {
-            continue;
-        }
-        while (next < view->count
-               && !is_free(crew, &crew->peers[view->peer[next]], bit)) {
-            next++;
-        }
-        if (next == view->count) {
-            return;
-        }
-        peer->is_target &= ~bit;
-        crew->peers[view->peer[next]].is_target |= bit;
-    }
-}
-
-static void replace_all_silent(ha_crew_t *crew)
-{
-    unsigned int i;
-
-    for (i = 0; i < crew->views; i++) {
-        replace_silent(crew, i);
-    }
 }
 
 /* Whether the log of a peer is worth folding into a snapshot. Records of
@@ -542,7 +507,7 @@ ha_image_t *ha_crew_settle(ha_crew_t *crew, ha_image_t *needed, int rounds)
 
     note_proofs(crew, needed);
     while (rounds-- > 0) {
-        replace_all_silent(crew);
+        ha_far_stand_in(crew);
         plan_repairs(crew, merged);
         if (ha_crew_run(crew) == 0) {
             break;
@@ -565,7 +530,7 @@ static int is_owner_behind(const ha_crew_t *crew)
             const ha_peer_t *peer = &crew->peers[crew->view[v].peer[i]];
 
             if (peer->is_asked && peer->answer == HA_MISS
-                && !is_witness(crew, peer)) {
+                && !ha_crew_is_witness(crew, peer)) {
                 return ha_crew_is_held(crew);
             }
         }
@@ -584,7 +549,7 @@ void ha_crew_ask(ha_crew_t *crew)
     unsigned int i;
 
     do {
-        replace_all_silent(crew);
+        ha_far_stand_in(crew);
         for (i = 0; i < crew->count; i++) {
             if (crew->peers[i].is_target && !crew->peers[i].is_asked) {
                 ha_crew_plan(&crew->peers[i], HA_GET, span_of(NULL, 0));

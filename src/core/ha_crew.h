@@ -16,6 +16,7 @@
 typedef struct ha_peer_t {
     unsigned int node;    /**< index in the store */
     apr_uint32_t is_target; /**< it should hold the session; a bit a view */
+    int is_later;         /**< it should, and is not waited for */
     int is_asked;         /**< it has been asked in this operation */
     int is_planned;       /**< the next round has a call for it */
     int is_proved;        /**< it held what was needed, at some moment */
@@ -49,6 +50,8 @@ typedef struct ha_crew_t {
     unsigned int wanted;           /**< owners in view 0, and so targets */
     unsigned int views;            /**< entries of view[] in use */
     ha_view_t view[1 + HA_PAST_MAX]; /**< what is listed, what was */
+    unsigned int put_off;          /**< targets of view 0 not waited for */
+    int is_aimed;                  /**< 1: nobody stands in for a target */
     apr_uint64_t silent;           /**< a bit a node: it failed already */
     apr_uint32_t ttl_sec;          /**< of what the next round writes */
     ha_peer_t peers[HA_NODES_MAX]; /**< owners first, then stand-ins */
@@ -65,6 +68,9 @@ typedef struct ha_crew_t {
  */
 ha_crew_t *ha_crew_gather(const ha_session_env_t *env, const ha_sid_t *sid,
                           apr_uint64_t silent, apr_pool_t *p);
+
+/** Whether a node is in this web server's zone, or that is not known. */
+int ha_crew_is_near(const ha_crew_t *crew, const ha_peer_t *peer);
 
 /** Whether a node may be asked: it is up, and has not failed this request. */
 int ha_crew_is_up(const ha_crew_t *crew, const ha_peer_t *peer);
@@ -103,6 +109,12 @@ int ha_crew_is_complete(const ha_crew_t *crew);
 
 /** Whether targets that were asked lack the session, or are too few. */
 int ha_crew_is_short(const ha_crew_t *crew);
+
+/**
+ * Whether a node has been there, without a gap, for as long as anything of
+ * this session can be; then it would know of it. Of one that was asked.
+ */
+int ha_crew_is_witness(const ha_crew_t *crew, const ha_peer_t *peer);
 
 /** Whether by each list an owner has answered that would know of it. */
 int ha_crew_has_witness(const ha_crew_t *crew);

@@ -6,6 +6,7 @@
 #include "ha_session.h"
 
 #include "ha_crew.h"
+#include "ha_far.h"
 #include "ha_forward.h"
 
 /* Round trips that one operation may take; one is usual, two repair. */
@@ -18,6 +19,7 @@ struct ha_session_t {
     int is_stored;       /* a store has it */
     apr_uint64_t silent; /* nodes that failed this request, a bit a node */
     unsigned int copies; /* owners that held it, when last looked at */
+    int is_near;         /* at its load this zone alone was asked */
 };
 
 const char *ha_load_name(ha_load_e result)
@@ -44,10 +46,16 @@ static void report(const ha_crew_t *crew, ha_saved_t *saved)
 
     memset(saved, 0, sizeof(*saved));
     saved->wanted = crew->wanted;
+    saved->put_off = crew->put_off;
     for (i = 0; i < crew->count; i++) {
-        if (crew->peers[i].is_proved && crew->peers[i].is_target & 1) {
+        const ha_peer_t *peer = &crew->peers[i];
+
+        if (peer->is_proved && peer->is_target & 1) {
             saved->copies += 1;
             saved->owners += i < crew->wanted;
+        }
+        if (!peer->is_proved && (i < crew->wanted || peer->is_later)) {
+            saved->missed |= (apr_uint64_t)1 << peer->node;
         }
     }
 }
@@ -95,11 +103,14 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
                           const ha_sid_t *sid, apr_pool_t *p)
 {
     ha_crew_t *crew = ha_crew_gather(env, sid, 0, p);
+    int is_near = env->near_first && ha_far_ask_near(crew);
     ha_image_t *image;
     ha_saved_t saved;
 
     *session = NULL;
-    ha_crew_ask(crew);
+    if (!is_near) {
+        ha_crew_ask(crew);
+    }
     if (!ha_crew_is_held(crew)) {
         return judge_absence(crew);
     }
@@ -112,6 +123,7 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
     (*session)->is_stored = 1;
     (*session)->copies = saved.copies;
     (*session)->silent = crew->silent;
+    (*session)->is_near = is_near;
     return ha_forward_is_moved(image) ? HA_LOAD_MOVED : HA_LOAD_HIT;
 }
 
@@ -156,6 +168,11 @@ unsigned int ha_session_copies(const ha_session_t *session)
     return session->copies;
 }
 
+int ha_session_is_near(const ha_session_t *session)
+{
+    return session->is_near;
+}
+
 /* The first round of a save: one record to all, or all of a new session. */
 static void send_change(ha_crew_t *crew, const ha_session_t *session,
                         span_t record, span_t whole)
@@ -186,13 +203,19 @@ static void store_more(ha_session_t *session, ha_saved_t *saved,
     ha_crew_t *crew = ha_crew_gather(env, &session->sid, session->silent, p);
     ha_image_t *needed = ha_image_make(p);
     ha_image_t *merged;
+    span_t whole;
 
     ha_image_merge(needed, session->image);
     ha_image_merge(needed, more);
-    send_change(crew, session, record,
-                ha_delta_encode_image(&session->sid, needed, env->seal, p));
+    whole = ha_delta_encode_image(&session->sid, needed, env->seal, p);
+    if (env->far_later) {
+        ha_far_put_off(crew);
+    }
+    send_change(crew, session, record, whole);
     merged = ha_crew_settle(crew, needed, ROUNDS_MAX - 1);
     report(crew, saved);
+    saved->is_whole = !session->is_stored;
+    saved->records = session->is_stored ? record : whole;
     session->silent = crew->silent;
     if (merged->ended) {
         session->image = merged;
@@ -257,6 +280,8 @@ static void end_with(ha_session_t *session, ha_saved_t *saved,
     ha_crew_run(crew);
     session->image = ha_crew_settle(crew, end, ROUNDS_MAX - 1);
     report(crew, saved);
+    saved->records = record;
+    saved->is_whole = 1;
     session->copies = saved->copies;
 }
 
@@ -312,6 +337,9 @@ void ha_session_touch(ha_session_t *session, ha_saved_t *saved,
     ha_image_t *merged;
     unsigned int i;
 
+    if (env->far_later) {
+        ha_far_put_off(crew);
+    }
     for (i = 0; i < crew->count; i++) {
         if (crew->peers[i].is_target) {
             ha_crew_plan(&crew->peers[i], HA_TOUCH, span_of(NULL, 0));

@@ -47,6 +47,10 @@ typedef struct ha_session_env_t {
     apr_uint64_t writer;   /**< random, fresh for each operation */
     int is_resealing;      /**< 1: copies that are not sealed as they would be
                                 now are written anew by a load */
+    span_t zone;           /**< where this web server is; empty: nowhere */
+    int far_later;         /**< 1: a save does not wait for far zones, if a
+                                node of this one should hold the session */
+    int near_first;        /**< 1: a load may believe this zone alone */
 } ha_session_env_t;
 
 /** What a load found. Three answers, and MISS knows two more reasons. */
@@ -64,6 +68,12 @@ typedef struct ha_saved_t {
     unsigned int copies; /**< of these, nodes that proved to hold it */
     unsigned int owners; /**< of copies, owners; the rest are stand-ins */
     int refused;         /**< 1: the session had ended meanwhile */
+    unsigned int put_off; /**< nodes in far zones that were not waited for */
+    apr_uint64_t missed; /**< owners without a proof and those put off, a bit
+                              a node: who should be brought the records */
+    span_t records;      /**< to be brought there, see ha_far_bring(); live
+                              as long as the session */
+    int is_whole;        /**< 1: records are all there is of the session */
 } ha_saved_t;
 
 /** A session while a request uses it. One thread; dies with its pool. */
@@ -137,6 +147,9 @@ ha_stamp_t ha_session_stamp(const ha_session_t *session,
 
 /** Nodes that proved to hold all of it at its load, or at its last save. */
 unsigned int ha_session_copies(const ha_session_t *session);
+
+/** Whether only this web server's zone was asked when it was loaded. */
+int ha_session_is_near(const ha_session_t *session);
 
 /**
  * Store a change: one record to every owner at once, proved by content.

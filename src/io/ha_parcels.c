@@ -104,6 +104,7 @@ static int join(ha_parcels_t *queue, ha_waiting_t *to,
         return 0;
     }
     to->parcel.nodes |= more->nodes;
+    to->parcel.is_whole |= more->is_whole;
     to->parcel.is_touch |= more->is_touch;
     if (to->parcel.ttl_sec < more->ttl_sec) {
         to->parcel.ttl_sec = more->ttl_sec;

@@ -20,6 +20,7 @@ typedef struct ha_parcel_t {
     apr_uint64_t nodes;    /**< for whom, a bit a node */
     span_t records;        /**< whole records of its log; none: just bring the
                                 nodes to hold what the others hold */
+    int is_whole;          /**< 1: with these alone a session is complete */
     int is_touch;          /**< 1: renew the time to live, too */
     unsigned int replicas; /**< owners of the session */
     apr_uint32_t ttl_sec;  /**< see ha_session_env_t */

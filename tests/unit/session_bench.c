@@ -118,6 +118,7 @@ const char *bench_save(bench_t *bench, ha_session_t *session, const char *ops)
 
     memset(&saved, 0xee, sizeof(saved));
     ha_session_save(session, &saved, next_env(bench), list, count);
+    bench->saved = saved;
     return saved_text(&saved, bench->pool);
 }
 
@@ -127,6 +128,7 @@ const char *bench_end(bench_t *bench, ha_session_t *session)
 
     memset(&saved, 0xee, sizeof(saved));
     ha_session_end(session, &saved, next_env(bench));
+    bench->saved = saved;
     return saved_text(&saved, bench->pool);
 }
 
@@ -136,6 +138,7 @@ const char *bench_touch(bench_t *bench, ha_session_t *session)
 
     memset(&saved, 0xee, sizeof(saved));
     ha_session_touch(session, &saved, next_env(bench));
+    bench->saved = saved;
     return saved_text(&saved, bench->pool);
 }
 

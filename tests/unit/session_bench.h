@@ -23,6 +23,7 @@ typedef struct bench_t {
     apr_pool_t *pool;
     store_fake_t *fake;
     ha_sid_t sid;
+    ha_saved_t saved;     /**< by the last operation */
     ha_session_env_t env; /**< writer is renewed by each operation */
 } bench_t;
 

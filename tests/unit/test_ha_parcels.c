@@ -95,12 +95,14 @@ START_TEST(a_touch_and_a_longer_life_are_joined_too)
 
     ck_assert(put(1, 1, "a"));
     parcel.is_touch = 1;
+    parcel.is_whole = 1;
     parcel.ttl_sec = 300;
     parcel.past_sec = 900;
     ck_assert(ha_parcels_put(queue, &parcel, NOW));
     waiting = ha_parcels_take(queue, 1, NOW);
     assert_records(waiting, "a");
     ck_assert_int_eq(waiting->parcel.is_touch, 1);
+    ck_assert_int_eq(waiting->parcel.is_whole, 1);
     ck_assert_uint_eq(waiting->parcel.ttl_sec, 300);
     ck_assert_uint_eq(waiting->parcel.past_sec, 900);
 }
