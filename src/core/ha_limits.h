@@ -95,6 +95,17 @@
 #define HA_BUDGET_MIN_USEC (10 * 1000LL)
 #define HA_BUDGET_MAX_USEC (10 * 1000000LL)
 
+/** Seconds that a lock outlives its owner's last word: so long is a user who
+ * asked for one request at a time kept out by a web server that died. */
+#define HA_LOCK_TTL_SEC 15
+
+/** Microseconds between two renewals of a lock: two may fail. */
+#define HA_LOCK_RENEW_USEC (4 * 1000000LL)
+
+/** Microseconds that a request waits for the one before it. */
+#define HA_LOCK_WAIT_DEFAULT_USEC (5 * 1000000LL)
+#define HA_LOCK_WAIT_MAX_USEC (60 * 1000000LL)
+
 /** Seconds a session may idle when SessionMaxAge does not say. */
 #define HA_IDLE_DEFAULT_SEC 1800
 
