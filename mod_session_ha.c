@@ -11,6 +11,7 @@
  *   src/httpd/session_words.c     words of directives
  *   src/httpd/session_check.c     what directives contradict
  *   src/httpd/session_secret.c    the file of secrets
+ *   src/httpd/session_keys.c      the secrets in use
  *   src/httpd/session_setup.c     start, restart, children
  *   src/httpd/session_hooks.c     the life of a request
  *   src/httpd/session_state.c     the session of a request, and its load
@@ -24,10 +25,12 @@
 #include <http_config.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mpm_common.h>
 
 #include "session_check.h"
 #include "session_cmds.h"
 #include "session_hooks.h"
+#include "session_keys.h"
 #include "session_module.h"
 #include "session_setup.h"
 #include "session_status.h"
@@ -40,6 +43,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_check_config(session_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(session_setup_post_config, NULL, NULL,
                         APR_HOOK_MIDDLE);
+    ap_hook_monitor(session_keys_monitor, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(session_setup_child_init, NULL, NULL,
                        APR_HOOK_MIDDLE);
 

@@ -423,7 +423,7 @@ static int is_to_reseal(const ha_crew_t *crew, const ha_peer_t *peer)
 }
 
 /* Whether all that a peer holds is the end, written by add or cas and so for
- * long enough. Another secret may have sealed it: the bytes need not be ours. */
+ * long enough. Another secret may have sealed it: bytes need not be ours. */
 static int is_bare_end(const ha_peer_t *peer, const ha_image_t *merged)
 {
     return peer->image->ended && peer->fold.result == HA_FOLD_OK

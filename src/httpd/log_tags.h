@@ -48,6 +48,11 @@
  * 0115 info    start: sessions on memcached servers
  * 0116 crit    the system gives no random bytes for a secret
  * 0117 crit    a child could not open the store
+ * 0170 warning sessions go to another host in clear
+ * 0171 error   the file of secrets has changed and is bad, the old ones stay
+ * 0172 notice  the file of secrets has changed and is taken
+ * 0173 warning the file of secrets changed too often without a restart
+ * 0174 crit    shared memory for secrets cannot be made
  * 0210 error   a node drops sessions that are not over
  * 0211 notice  a node answers again
  * 0212 warning a node is down
@@ -74,6 +79,9 @@
  * 0430 error   the application's changes are malformed
  * 0431 error   the application's changes have no session to go to
  * 0432 debug   the application's changes were taken
+ * 0440 error   a session is sealed by a secret that the file has not
+ * 0441 notice  all sessions can be opened again
+ * 0442 error   a session is in clear where that is not believed
  */
 
 #endif

@@ -25,6 +25,12 @@ int session_check_is_used(const server_rec *s)
     return 0;
 }
 
+ha_encryption_e session_check_encryption(const session_server_t *top)
+{
+    return top->encryption != HA_UNSET ? (ha_encryption_e)top->encryption
+                                       : HA_ENCRYPTION_OFF;
+}
+
 /* ---- the tree of directives: what no record of ours holds --------------- */
 
 typedef int (*visit_fn)(void *ctx, const ap_directive_t *directive);
@@ -148,20 +154,24 @@ static int find_crypto(void *ctx, const ap_directive_t *directive)
 
 /*
  * mod_session_crypto encrypts the encoded session; ours is stored attribute
- * by attribute and never sees it. What is asked for in an enclosing scope is
- * found here, the rest (sections that overlap) by the first request.
+ * by attribute and never sees it. With SessionHAEncryption what is stored is
+ * encrypted, which is what was asked for. Without, what is asked for in an
+ * enclosing scope is found here, the rest (sections that overlap) by the first
+ * request.
  */
-static int check_crypto(server_rec *s)
+static int check_crypto(server_rec *s, const session_server_t *top)
 {
     crypto_t found = { NULL, NULL };
 
-    if (!visit(ap_conftree, find_crypto, &found)) {
+    if (session_check_encryption(top) != HA_ENCRYPTION_OFF
+        || !visit(ap_conftree, find_crypto, &found)) {
         return 1;
     }
     ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0105)
                  "%s at %s:%d asks for encrypted sessions, but SessionHA On "
                  "at %s:%d would store them in clear: mod_session_crypto "
-                 "cannot encrypt for mod_session_ha; take one of them out",
+                 "cannot encrypt for mod_session_ha, SessionHAEncryption On "
+                 "does; or take one of them out",
                  found.crypto->directive, found.crypto->filename,
                  found.crypto->line_num, found.on->filename,
                  found.on->line_num);
@@ -291,14 +301,16 @@ int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
         return OK;
     }
     is_fine = check_session_module(s) && check_nodes(s, top)
-           && check_replicas(s, top) && check_cookies(s) && check_crypto(s);
+           && check_replicas(s, top) && check_cookies(s) 
+           && check_crypto(s, top);
     /*
      * A start reads the file in post_config. A test reads it here, so that
      * `apachectl graceful` refuses what a running server would not take.
      */
     if (is_fine && top->secret_file != NULL
         && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
-        is_fine = session_secret_read(&ring, top->secret_file, s, ptemp);
+        is_fine = session_secret_read(&ring, top->secret_file, APLOG_CRIT, s,
+                                      ptemp);
         ha_ring_wipe(&ring);
     }
     return is_fine ? OK : HTTP_INTERNAL_SERVER_ERROR;

@@ -10,12 +10,17 @@
 
 #include <httpd.h>
 
+#include "session_module.h"
+
 /** Hook check_config. */
 int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s);
 
 /** Whether SessionHA On stands anywhere. */
 int session_check_is_used(const server_rec *s);
+
+/** What SessionHAEncryption asks for; off is the default. */
+ha_encryption_e session_check_encryption(const session_server_t *top);
 
 /**
  * The longest idle limit that anybody set: what one location stores, another

@@ -49,6 +49,7 @@ void *session_server_make(apr_pool_t *p, server_rec *s)
 
     ha_server_conf_init(&server->conf);
     server->memory = HA_UNSET;
+    server->encryption = HA_UNSET;
     return server;
 }
 
@@ -63,8 +64,28 @@ void *session_server_merge(apr_pool_t *p, void *basev, void *overv)
     server->secret_file = over->secret_file != NULL ? over->secret_file
                                                     : base->secret_file;
     server->memory = over->memory != HA_UNSET ? over->memory : base->memory;
+    server->encryption = over->encryption != HA_UNSET ? over->encryption
+                                                      : base->encryption;
     server->is_used = over->is_used || base->is_used;
     return server;
+}
+
+/* ---- words -------------------------------------------------------------- */
+
+static const char *take_choice(int *member, const cmd_parms *cmd,
+                               const char *arg, const char *const *words,
+                               const char *phrase)
+{
+    int i;
+
+    for (i = 0; words[i] != NULL; i++) {
+        if (strcasecmp(words[i], arg) == 0) {
+            *member = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s must be %s, not '%s'", cmd->cmd->name,
+                        phrase, arg);
 }
 
 /* ---- server config only ------------------------------------------------ */
@@ -127,6 +148,18 @@ static const char *set_memory(cmd_parms *cmd, void *dummy, const char *arg)
                             (apr_int64_t)HA_SHM_MAX, arg);
     }
     return NULL;
+}
+
+static const char *set_encryption(cmd_parms *cmd, void *dummy,
+                                  const char *arg)
+{
+    static const char *const words[] = { "Off", "On", "Migrate", NULL };
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    return error != NULL ? error
+         : take_choice(&server->encryption, cmd, arg, words,
+                       "On, Off or Migrate");
 }
 
 /* ---- server config, virtual host --------------------------------------- */
@@ -204,22 +237,6 @@ static const char *check_same_site(const cmd_parms *cmd,
                             cmd->cmd->name);
     }
     return NULL;
-}
-
-static const char *take_choice(int *member, const cmd_parms *cmd,
-                               const char *arg, const char *const *words,
-                               const char *phrase)
-{
-    int i;
-
-    for (i = 0; words[i] != NULL; i++) {
-        if (strcasecmp(words[i], arg) == 0) {
-            *member = i;
-            return NULL;
-        }
-    }
-    return apr_psprintf(cmd->pool, "%s must be %s, not '%s'", cmd->cmd->name,
-                        phrase, arg);
 }
 
 static const char *set_same_site(cmd_parms *cmd, void *confv,
@@ -350,6 +367,9 @@ const command_rec session_cmds[] = {
         "a memcached: name=n address=host:port [zone=z] [weight=1-100]"),
     AP_INIT_TAKE1("SessionHASecretFile", set_secret_file, NULL, RSRC_CONF,
         "the file of secrets, one a line; the first signs, all verify"),
+    AP_INIT_TAKE1("SessionHAEncryption", set_encryption, NULL, RSRC_CONF,
+        "On, Off, or Migrate for On that still reads what is in clear "
+        "(default Off)"),
     AP_INIT_TAKE1("SessionHAMemory", set_memory, NULL, RSRC_CONF,
         "bytes of shared memory for sessions without memcached "
         "(default 33554432)"),

@@ -16,9 +16,9 @@
 #include "ha_conf.h"
 #include "ha_health.h"
 #include "ha_recent.h"
-#include "ha_ring.h"
 #include "ha_store_mc.h"
 #include "ha_store_shm.h"
+#include "session_keys.h"
 
 /** Settings of a server; nodes, secrets and memory in the main one alone. */
 typedef struct session_server_t {
@@ -26,6 +26,7 @@ typedef struct session_server_t {
     apr_array_header_t *nodes; /**< of ha_mc_node_t; NULL for none */
     const char *secret_file;   /**< absolute; NULL for none */
     apr_int64_t memory;        /**< bytes, HA_UNSET unless set */
+    int encryption;            /**< a ha_encryption_e, HA_UNSET unless set */
     int is_used;               /**< 1: SessionHA On stands somewhere */
 } session_server_t;
 
@@ -42,6 +43,9 @@ typedef struct session_counts_t {
     volatile apr_uint64_t save_degraded; /**< some */
     volatile apr_uint64_t save_failed;   /**< none */
     volatile apr_uint64_t ended;         /**< logged out */
+    volatile apr_uint64_t locked;        /**< copies that no secret opened */
+    volatile apr_uint32_t is_locked;     /**< 1: said so, and not yet over */
+    volatile apr_uint32_t locked_sec;    /**< when a copy was locked last */
     volatile apr_uint32_t is_unknown;    /**< 1: said so, and not yet over */
     volatile apr_uint32_t unknown_sec;   /**< when a load was unknown last */
 } session_counts_t;
@@ -53,12 +57,13 @@ typedef struct session_site_t {
     ha_shm_t *shm;              /**< its memory; NULL for memcached */
     ha_recent_t *recent;        /**< touches of this host */
     session_counts_t *counts;   /**< shared by all children */
-    ha_ring_t ring;             /**< signs and verifies cookies */
+    session_vault_t *vault;     /**< the secrets: session_keys() */
     apr_uint32_t longest_sec;   /**< longest idle limit anybody set */
     module *session;            /**< mod_session's record */
     apr_array_header_t *headers; /**< every SessionHARequestHeader there is */
     apr_array_header_t *cookies; /**< every name our cookies may have */
-    int has_crypto;             /**< mod_session_crypto is loaded */
+    int is_clear;               /**< mod_session_crypto is loaded, and what is
+                                     stored is not encrypted by us */
     int is_broken;              /**< this child could not open the store */
 } session_site_t;
 

@@ -34,6 +34,7 @@ static int fill_env(ha_session_env_t *env, const session_state_t *state)
      * copy can live, not only one of this location. */
     env->past_sec = ha_conf_ttl_sec(ha_conf_ttl_sec(longest));
     env->store = session_site()->store;
+    env->seal = &session_keys()->seal;
     env->replicas = state->replicas;
     env->now = apr_time_now();
     env->issued = state->issued;
@@ -51,10 +52,32 @@ static int is_tls(request_rec *r)
     return strcmp(ap_http_scheme(r), "https") == 0;
 }
 
+/* Whether this host has not renewed a session for a while. */
+static int is_due(const session_state_t *state, const ha_sid_t *sid,
+                  apr_time_t now)
+{
+    apr_time_t last = ha_recent_get(session_site()->recent, sid);
+
+    return last == 0 || now - last
+        >= apr_time_from_sec(ha_conf_touch_sec(state->idle_sec));
+}
+
+/* Whether a session may have been sealed before the secrets changed. It is
+ * sealed anew where it is renewed, so web servers that do not agree on how
+ * do not write against each other with every request. */
+static int is_to_reseal(const session_state_t *state, const ha_sid_t *sid,
+                        apr_time_t now)
+{
+    return is_due(state, sid, now)
+        || ha_recent_get(session_site()->recent, sid)
+           < session_keys()->since;
+}
+
 ha_load_e session_protocol_load(ha_session_t **session,
                                 session_state_t *state, const ha_sid_t *sid)
 {
     apr_interval_time_t left = LOAD_SHARE(budget_of(state)) - state->spent;
+    ha_noticed_t noticed = { 0, 0 };
     ha_session_env_t env;
     ha_load_e result;
 
@@ -62,9 +85,12 @@ ha_load_e session_protocol_load(ha_session_t **session,
     if (session_site()->is_broken || !fill_env(&env, state)) {
         return HA_LOAD_UNKNOWN;
     }
+    env.noticed = &noticed;
+    env.is_resealing = is_to_reseal(state, sid, env.now);
     env.deadline = env.now + (left > 0 ? left : 0);
     result = ha_session_load(session, &env, sid, state->pool);
     state->spent += apr_time_now() - env.now;
+    session_keys_note(&noticed, session_site()->server);
     return result;
 }
 
@@ -79,7 +105,7 @@ void session_protocol_send_cookie(session_state_t *state,
 {
     apr_uint32_t now_sec = (apr_uint32_t)apr_time_sec(apr_time_now());
     span_t name = span_of_text(ha_conf_cookie_name(&state->conf));
-    const char *value = ha_cookie_sign(cookie, &session_site()->ring, name,
+    const char *value = ha_cookie_sign(cookie, &session_keys()->ring, name,
                                        state->pool);
 
     state->cookie = session_cookie_set(&state->conf, value,
@@ -138,11 +164,9 @@ static void touch(session_state_t *state, const ha_session_env_t *env,
 {
     ha_recent_t *recent = session_site()->recent;
     const ha_sid_t *sid = ha_session_sid(state->session);
-    apr_time_t last = ha_recent_get(recent, sid);
     ha_saved_t saved;
 
-    if (last != 0 && env->now - last
-        < apr_time_from_sec(ha_conf_touch_sec(state->idle_sec))) {
+    if (!is_due(state, sid, env->now)) {
         return;
     }
     ha_session_touch(state->session, &saved, env);

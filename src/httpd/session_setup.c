@@ -32,7 +32,7 @@ typedef struct kept_t {
     ha_health_t *health;      /* NULL until memcached is first used */
     ha_recent_t *recent;
     session_counts_t *counts;
-    ha_ring_t ring;           /* count 0: none yet */
+    session_ring_t ring;
 } kept_t;
 
 static session_site_t *the_site;
@@ -144,40 +144,63 @@ static int make_memory(kept_t *kept, server_rec *s,
     return rv == APR_SUCCESS;
 }
 
-/* The file's secrets; without a file random ones, which live as long as the
- * shared memory that they belong to. */
-static int make_ring(kept_t *kept, server_rec *s,
-                     const session_server_t *top, apr_pool_t *ptemp)
+/* Sessions are to be sealed anew when what seals them has changed. */
+static void keep_ring(session_ring_t *kept, const ha_ring_t *ring,
+                      ha_encryption_e encryption)
+{
+    if (memcmp(&kept->ring, ring, sizeof(*ring)) != 0
+        || kept->encryption != encryption) {
+        kept->ring = *ring;
+        kept->encryption = encryption;
+        kept->since = apr_time_now();
+    }
+}
+
+/* Random secrets live as long as the shared memory that they belong to. */
+static int make_random_ring(ha_ring_t *ring, server_rec *s)
 {
     unsigned char bytes[HA_KEY_BYTES];
-    ha_ring_t ring;
-    apr_status_t rv;
+    apr_status_t rv = apr_generate_random_bytes(bytes, sizeof(bytes));
 
-    if (top->secret_file != NULL) {
-        if (session_secret_read(&ring, top->secret_file, s, ptemp)) {
-            kept->ring = ring;
-            ha_ring_wipe(&ring);
-            return 1;
-        }
-        if (kept->ring.count > 0) {
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HALOG(0110)
-                         "SessionHASecretFile %s: not taken, the secrets read "
-                         "before stay in use", top->secret_file);
-        }
-        return kept->ring.count > 0;
-    }
-    if (kept->ring.count > 0) {
-        return 1;
-    }
-    rv = apr_generate_random_bytes(bytes, sizeof(bytes));
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0116)
                      "the system gives no random bytes for a secret");
         return 0;
     }
-    ha_ring_init(&kept->ring, bytes);
+    ha_ring_init(ring, bytes);
     OPENSSL_cleanse(bytes, sizeof(bytes));
     return 1;
+}
+
+/* The file's secrets, or those of before when it is bad now; without a file
+ * random ones. */
+static int make_ring(kept_t *kept, server_rec *s,
+                     const session_server_t *top, apr_pool_t *ptemp)
+{
+    int is_first = kept->ring.ring.count == 0;
+    ha_ring_t ring = kept->ring.ring;
+    int is_fine = 1;
+
+    if (top->secret_file != NULL) {
+        is_fine = session_secret_read(&ring, top->secret_file,
+                                      is_first ? APLOG_CRIT : APLOG_ERR, s,
+                                      ptemp);
+        if (!is_fine && !is_first) {
+            ring = kept->ring.ring;
+            is_fine = 1;
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HALOG(0110)
+                         "SessionHASecretFile %s: not taken, the secrets read "
+                         "before stay in use", top->secret_file);
+        }
+    }
+    else if (is_first) {
+        is_fine = make_random_ring(&ring, s);
+    }
+    if (is_fine) {
+        keep_ring(&kept->ring, &ring, session_check_encryption(top));
+    }
+    ha_ring_wipe(&ring);
+    return is_fine;
 }
 
 /* ---- the site ------------------------------------------------------------ */
@@ -204,6 +227,27 @@ static int make_store(session_site_t *site, kept_t *kept,
     return rv == APR_SUCCESS;
 }
 
+/* Whoever can listen on the way to a node, or reach it, reads sessions. */
+static void warn_of_clear(const session_site_t *site,
+                          const session_server_t *top)
+{
+    unsigned int i;
+
+    for (i = 0; site->shm == NULL && i < site->store->count; i++) {
+        if (session_check_encryption(top) == HA_ENCRYPTION_OFF
+            && !ha_store_mc_is_local(site->store, i)) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
+                         HALOG(0170)
+                         "node %s at %s is not on this host, and sessions go "
+                         "there in clear: SessionHAEncryption On keeps them "
+                         "from whoever can reach it or listen on the way",
+                         site->store->nodes[i].name.data,
+                         APR_ARRAY_IDX(top->nodes, i, ha_mc_node_t).address);
+            return;
+        }
+    }
+}
+
 static unsigned int count_zones(const ha_store_t *store)
 {
     unsigned int zones = 0;
@@ -224,17 +268,23 @@ static unsigned int count_zones(const ha_store_t *store)
 static void say_start(const session_site_t *site,
                       const session_server_t *top)
 {
+    static const char *const words[] = {
+        "in clear", "encrypted", "encrypted, and still read in clear"
+    };
+    const char *how = words[session_check_encryption(top)];
+
     if (site->shm != NULL) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, site->server, HALOG(0114)
                      "sessions are kept in %" APR_SIZE_T_FMT " bytes of "
-                     "shared memory: sessions end with this host",
-                     ha_shm_size(site->shm));
+                     "shared memory, %s: sessions end with this host",
+                     ha_shm_size(site->shm), how);
         return;
     }
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, site->server, HALOG(0115)
                  "sessions are kept on %u memcached nodes in %u zones, each "
-                 "in %u copies", site->store->count, count_zones(site->store),
-                 ha_server_conf_replicas(&top->conf, site->store->count));
+                 "in %u copies, %s", site->store->count,
+                 count_zones(site->store),
+                 ha_server_conf_replicas(&top->conf, site->store->count), how);
 }
 
 static session_site_t *make_site(kept_t *kept, const session_server_t *top,
@@ -243,18 +293,26 @@ static session_site_t *make_site(kept_t *kept, const session_server_t *top,
 {
     session_site_t *site = apr_pcalloc(pconf, sizeof(*site));
     ha_conf_t unset;
+    apr_status_t rv;
 
     site->server = s;
     site->recent = kept->recent;
     site->counts = kept->counts;
-    site->ring = kept->ring;
     site->longest_sec = session_check_longest_sec(ptemp);
     site->session = ap_find_linked_module("mod_session.c");
     site->headers = session_check_values("SessionHARequestHeader", pconf);
     site->cookies = session_check_values("SessionHACookieName", pconf);
     ha_conf_init(&unset);
     APR_ARRAY_PUSH(site->cookies, const char *) = ha_conf_cookie_name(&unset);
-    site->has_crypto = ap_find_linked_module("mod_session_crypto.c") != NULL;
+    site->is_clear = ap_find_linked_module("mod_session_crypto.c") != NULL
+        && session_check_encryption(top) == HA_ENCRYPTION_OFF;
+    rv = session_keys_make(&site->vault, &kept->ring, top->secret_file,
+                           pconf);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0174)
+                     "shared memory for secrets cannot be made");
+        return NULL;
+    }
     return make_store(site, kept, top, pconf) ? site : NULL;
 }
 
@@ -273,7 +331,8 @@ int session_setup_post_config(apr_pool_t *pconf, apr_pool_t *plog,
         /* This configuration is thrown away; a bad file ends the start on
          * the terminal, not in a log. */
         int is_fine = top->secret_file == NULL
-            || session_secret_read(&ring, top->secret_file, s, ptemp);
+            || session_secret_read(&ring, top->secret_file, APLOG_CRIT, s,
+                                   ptemp);
 
         ha_ring_wipe(&ring);
         return is_fine ? OK : HTTP_INTERNAL_SERVER_ERROR;
@@ -287,6 +346,7 @@ int session_setup_post_config(apr_pool_t *pconf, apr_pool_t *plog,
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     say_start(the_site, top);
+    warn_of_clear(the_site, top);
     return OK;
 }
 

@@ -70,7 +70,7 @@ static int try_cookie(void *ctx, span_t value)
     search_t *search = ctx;
     span_t name = span_of_text(ha_conf_cookie_name(&search->state->conf));
     ha_cookie_e result = ha_cookie_verify(&search->cookies[search->count],
-                                          &session_site()->ring, name, value,
+                                          &session_keys()->ring, name, value,
                                           search->now);
 
     if (result == HA_COOKIE_OK) {
@@ -252,12 +252,13 @@ session_state_t *session_state_load(request_rec *r)
         return state;
     }
     state = make_state(r);
-    if (session_site()->has_crypto && session_hooks_is_encoded(r)) {
+    if (session_site()->is_clear && session_hooks_is_encoded(r)) {
         state->found = SESSION_BLOCKED;
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0307)
                       "SessionCryptoPassphrase asks for an encrypted session "
                       "here, and mod_session_ha would store it in clear; "
-                      "request refused: take one of them out");
+                      "request refused: SessionHAEncryption On "
+                      "encrypts it, or take one of them out");
     }
     else {
         load_first(state, r);

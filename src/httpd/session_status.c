@@ -15,7 +15,7 @@ typedef struct count_t {
     volatile apr_uint64_t *value;
 } count_t;
 
-#define COUNTS 8
+#define COUNTS 9
 
 static void list_counts(count_t list[COUNTS], session_counts_t *counts)
 {
@@ -30,7 +30,8 @@ static void list_counts(count_t list[COUNTS], session_counts_t *counts)
         { "SaveDegraded", "changes stored on some nodes",
           &counts->save_degraded },
         { "SaveFailed", "changes lost", &counts->save_failed },
-        { "Ended", "logged out", &counts->ended }
+        { "Ended", "logged out", &counts->ended },
+        { "Locked", "copies that could not be opened", &counts->locked }
     };
 
     memcpy(list, all, sizeof(all));

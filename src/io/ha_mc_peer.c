@@ -101,6 +101,40 @@ int ha_mc_peer_is_lost(ha_mc_peer_t *peer)
                || __atomic_load_n(&peer->has_failed, __ATOMIC_RELAXED));
 }
 
+static int is_loopback(const char *ip)
+{
+    unsigned char v6[sizeof(struct in6_addr)];
+    unsigned char v4[sizeof(struct in_addr)];
+    static const unsigned char one[sizeof(v6)] = { 0, 0, 0, 0, 0, 0, 0, 0,
+                                                   0, 0, 0, 0, 0, 0, 0, 1 };
+    static const unsigned char mapped[] = { 0, 0, 0, 0, 0, 0, 0, 0,
+                                            0, 0, 0xff, 0xff, 127 };
+
+    if (inet_pton(AF_INET, ip, v4) == 1) {
+        return v4[0] == 127;
+    }
+    return inet_pton(AF_INET6, ip, v6) == 1
+           && (memcmp(v6, one, sizeof(one)) == 0
+               || memcmp(v6, mapped, sizeof(mapped)) == 0);
+}
+
+int ha_mc_peer_is_local(ha_mc_peer_t *peer)
+{
+    unsigned int local = 0;
+    unsigned int i;
+
+    if (peer->node->path != NULL) {
+        return 1;
+    }
+    (void)pthread_mutex_lock(&peer->lock);
+    for (i = 0; i < peer->ips; i++) {
+        local += (unsigned int)is_loopback(peer->ip[i]);
+    }
+    i = peer->ips;
+    (void)pthread_mutex_unlock(&peer->lock);
+    return i > 0 && local == i;
+}
+
 void ha_mc_peer_turn(ha_mc_peer_t *peer, const char *ip)
 {
     (void)pthread_mutex_lock(&peer->lock);

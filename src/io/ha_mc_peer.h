@@ -73,6 +73,9 @@ unsigned int ha_mc_peer_where(ha_mc_peer_t *peer, char ip[HA_MC_IP_SIZE * 2]);
  */
 int ha_mc_peer_is_lost(ha_mc_peer_t *peer);
 
+/** Whether it is on this host: a socket, or no address but loopback's. */
+int ha_mc_peer_is_local(ha_mc_peer_t *peer);
+
 /** Use the peer's next address, unless somebody did: ip did not work. */
 void ha_mc_peer_turn(ha_mc_peer_t *peer, const char *ip);
 

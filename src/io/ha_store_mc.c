@@ -334,6 +334,11 @@ void ha_store_mc_missed(ha_store_t *base, unsigned int node)
     ha_health_missed(store->health, store->peers[node].slot);
 }
 
+int ha_store_mc_is_local(ha_store_t *store, unsigned int node)
+{
+    return ha_mc_peer_is_local(&((mc_store_t *)store)->peers[node]);
+}
+
 /*
  * A child ends in this order: no new calls, no prober, no connections, and
  * then no pipe to wake the prober with; for threads may still call.

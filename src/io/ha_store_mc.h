@@ -118,6 +118,15 @@ void ha_store_mc_peek(ha_store_t *store, ha_call_t *calls, const char *key,
                       apr_time_t deadline, apr_pool_t *p);
 
 /**
+ * Whether a node is on this host, as far as is known in the parent: a unix
+ * socket, or no address but 127.0.0.0/8 and ::1.
+ *
+ * @param node index of the node
+ * @return 1 when it is; 0 also for a name that could not be looked up
+ */
+int ha_store_mc_is_local(ha_store_t *store, unsigned int node);
+
+/**
  * Make it usable in this child: connection pools and the prober thread. The
  * pool's pre-cleanup refuses new calls, with APR_EINIT, and stops the thread;
  * its cleanup closes what is open.

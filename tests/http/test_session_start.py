@@ -67,6 +67,10 @@ WRONG = [
      "17179869184 bytes, not '1'"),
     ("SessionHAMemory 32M", "not '32M'"),
     ("SessionHAMemory 17179869185", "not '17179869185'"),
+    ("SessionHAEncryption Sometimes",
+     "SessionHAEncryption must be On, Off or Migrate, not 'Sometimes'"),
+    ("<VirtualHost *>\nSessionHAEncryption On\n</VirtualHost>",
+     "SessionHAEncryption cannot occur within <VirtualHost> section"),
     ("SessionHAReplicas 0",
      "SessionHAReplicas must be between 1 and 8, not '0'"),
     ("SessionHAReplicas 9", "not '9'"),
@@ -169,6 +173,7 @@ def test_a_good_configuration_passes_the_test(idle, workdir):
         SessionHAServer name=u address=unix:/run/memcached.sock
         SessionHASecretFile {secret_file(workdir)}
         SessionHAMemory 1048576
+        SessionHAEncryption migrate
         SessionHAReplicas 3
         SessionHATimeBudget 200ms
         SessionHA On
