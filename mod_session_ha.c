@@ -19,6 +19,8 @@
  *   src/httpd/session_cookie.c    the cookie in headers
  *   src/httpd/session_header.c    the header for the application
  *   src/httpd/session_delta.c     the header with the application's changes
+ *   src/httpd/session_fail.c      an error in an answer's place
+ *   src/httpd/session_alarm.c     what is wrong is said once
  *   src/httpd/session_status.c    the section on mod_status's page
  */
 #include <httpd.h>

@@ -34,6 +34,8 @@ void ha_conf_init(ha_conf_t *conf)
     conf->request_header = NULL;
     conf->delta_header = NULL;
     conf->unknown_policy = HA_UNSET;
+    conf->save_policy = HA_UNSET;
+    conf->copies_header = NULL;
     conf->idle = HA_UNSET;
     conf->lifetime = HA_UNSET;
 }
@@ -55,6 +57,8 @@ void ha_conf_merge(ha_conf_t *conf, const ha_conf_t *base,
     conf->delta_header = text_or(over->delta_header, base->delta_header);
     conf->unknown_policy = set_or(over->unknown_policy,
                                   base->unknown_policy);
+    conf->save_policy = set_or(over->save_policy, base->save_policy);
+    conf->copies_header = text_or(over->copies_header, base->copies_header);
     conf->idle = time_or(over->idle, base->idle);
     conf->lifetime = time_or(over->lifetime, base->lifetime);
 }
@@ -62,6 +66,7 @@ void ha_conf_merge(ha_conf_t *conf, const ha_conf_t *base,
 void ha_server_conf_init(ha_server_conf_t *conf)
 {
     conf->replicas = HA_UNSET;
+    conf->acks = HA_UNSET;
     conf->budget = HA_UNSET;
 }
 
@@ -70,6 +75,7 @@ void ha_server_conf_merge(ha_server_conf_t *conf,
                           const ha_server_conf_t *over)
 {
     conf->replicas = set_or(over->replicas, base->replicas);
+    conf->acks = set_or(over->acks, base->acks);
     conf->budget = time_or(over->budget, base->budget);
 }
 
@@ -128,6 +134,16 @@ ha_policy_e ha_conf_unknown_policy(const ha_conf_t *conf)
     return (ha_policy_e)set_or(conf->unknown_policy, HA_POLICY_FAIL);
 }
 
+ha_save_policy_e ha_conf_save_policy(const ha_conf_t *conf)
+{
+    return (ha_save_policy_e)set_or(conf->save_policy, HA_SAVE_SERVE);
+}
+
+const char *ha_conf_copies_header(const ha_conf_t *conf)
+{
+    return text_or_none(conf->copies_header);
+}
+
 apr_uint32_t ha_conf_idle_sec(const ha_conf_t *conf)
 {
     return (apr_uint32_t)apr_time_sec(
@@ -146,6 +162,17 @@ unsigned int ha_server_conf_replicas(const ha_server_conf_t *conf,
         (unsigned int)set_or(conf->replicas, HA_REPLICAS_DEFAULT);
 
     return replicas < nodes ? replicas : nodes;
+}
+
+unsigned int ha_server_conf_acks(const ha_server_conf_t *conf,
+                                 unsigned int replicas)
+{
+    unsigned int acks = (unsigned int)set_or(conf->acks, HA_ACKS_ALL);
+
+    if (acks == HA_ACKS_MAJORITY) {
+        return replicas / 2 + 1;
+    }
+    return acks < replicas ? acks : replicas;
 }
 
 apr_interval_time_t ha_server_conf_budget(const ha_server_conf_t *conf)

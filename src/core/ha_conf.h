@@ -36,6 +36,18 @@ typedef enum ha_policy_e {
     HA_POLICY_ANONYMOUS /**< served without a session, nothing is saved */
 } ha_policy_e;
 
+/** Copies that a save needs, besides a number of them. */
+enum {
+    HA_ACKS_ALL = 0,       /**< all that nodes which answer can hold */
+    HA_ACKS_MAJORITY = 100 /**< more than half of the replicas */
+};
+
+/** What becomes of a request whose session could not be saved. */
+typedef enum ha_save_policy_e {
+    HA_SAVE_SERVE = 0, /**< it is answered as if it could */
+    HA_SAVE_FAIL       /**< 503 with Retry-After */
+} ha_save_policy_e;
+
 /** Settings of a directory. */
 typedef struct ha_conf_t {
     int enabled;                   /**< 1 on, 0 off */
@@ -48,6 +60,8 @@ typedef struct ha_conf_t {
     const char *request_header;    /**< a token; "" says none under one */
     const char *delta_header;      /**< a token; "" says none under one */
     int unknown_policy;            /**< a ha_policy_e */
+    int save_policy;               /**< a ha_save_policy_e */
+    const char *copies_header;     /**< a token; "" says none under one */
     apr_interval_time_t idle;      /**< how long a session may idle */
     apr_interval_time_t lifetime;  /**< how old it may become, 0 for ever */
 } ha_conf_t;
@@ -55,6 +69,7 @@ typedef struct ha_conf_t {
 /** Settings of a virtual host. */
 typedef struct ha_server_conf_t {
     int replicas;               /**< copies kept of each session */
+    int acks;                   /**< copies a save needs, or HA_ACKS_... */
     apr_interval_time_t budget; /**< time for all store work of a request */
 } ha_server_conf_t;
 
@@ -111,6 +126,12 @@ const char *ha_conf_delta_header(const ha_conf_t *conf);
 /** @return fail, unless set */
 ha_policy_e ha_conf_unknown_policy(const ha_conf_t *conf);
 
+/** @return serve, unless set */
+ha_save_policy_e ha_conf_save_policy(const ha_conf_t *conf);
+
+/** @return the response header that tells of copies; NULL for none */
+const char *ha_conf_copies_header(const ha_conf_t *conf);
+
 /** @return seconds a session may idle when nothing else says so */
 apr_uint32_t ha_conf_idle_sec(const ha_conf_t *conf);
 
@@ -120,6 +141,14 @@ apr_uint32_t ha_conf_lifetime_sec(const ha_conf_t *conf);
 /** @return copies wanted, never more than there are nodes */
 unsigned int ha_server_conf_replicas(const ha_server_conf_t *conf,
                                      unsigned int nodes);
+
+/**
+ * @param replicas what ha_server_conf_replicas() says
+ * @return copies that a save needs, at most the replicas; 0 for all that can
+ *         be had
+ */
+unsigned int ha_server_conf_acks(const ha_server_conf_t *conf,
+                                 unsigned int replicas);
 
 /** @return time for all store work of one request */
 apr_interval_time_t ha_server_conf_budget(const ha_server_conf_t *conf);

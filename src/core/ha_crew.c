@@ -442,6 +442,43 @@ static void plan_repair(ha_peer_t *peer, span_t whole)
     }
 }
 
+/* Whether by each list as many targets have proved it as were asked for. */
+static int is_enough(const ha_crew_t *crew)
+{
+    unsigned int v;
+    unsigned int i;
+
+    for (v = 0; v < crew->views; v++) {
+        unsigned int targets = 0;
+        unsigned int proved = 0;
+
+        for (i = 0; i < crew->count; i++) {
+            const ha_peer_t *peer = &crew->peers[i];
+
+            targets += peer->is_target >> v & 1;
+            proved += (peer->is_target >> v & 1) && peer->is_proved;
+        }
+        if (proved < (crew->acks < targets ? crew->acks : targets)) {
+            return 0;
+        }
+    }
+    return crew->acks > 0;
+}
+
+static int has_long(const ha_crew_t *crew)
+{
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        const ha_peer_t *peer = &crew->peers[i];
+
+        if (peer->is_target && peer->image != NULL && is_long(peer)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Note who holds what is needed. A proof stays one: nobody takes back. */
 static void note_proofs(ha_crew_t *crew, const ha_image_t *needed)
 {
@@ -507,7 +544,14 @@ ha_image_t *ha_crew_settle(ha_crew_t *crew, ha_image_t *needed, int rounds)
 
     note_proofs(crew, needed);
     while (rounds-- > 0) {
-        ha_far_stand_in(crew);
+        int is_good = is_enough(crew) && !merged->ended;
+
+        if (is_good && !has_long(crew)) {
+            break;
+        }
+        if (!is_good) {
+            ha_far_stand_in(crew);
+        }
         plan_repairs(crew, merged);
         if (ha_crew_run(crew) == 0) {
             break;

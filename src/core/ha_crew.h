@@ -52,6 +52,8 @@ typedef struct ha_crew_t {
     ha_view_t view[1 + HA_PAST_MAX]; /**< what is listed, what was */
     unsigned int put_off;          /**< targets of view 0 not waited for */
     int is_aimed;                  /**< 1: nobody stands in for a target */
+    unsigned int acks;             /**< proofs after which settling rests;
+                                        0: none but all of them */
     apr_uint64_t silent;           /**< a bit a node: it failed already */
     apr_uint32_t ttl_sec;          /**< of what the next round writes */
     ha_peer_t peers[HA_NODES_MAX]; /**< owners first, then stand-ins */
@@ -129,7 +131,9 @@ int ha_crew_has_witness(const ha_crew_t *crew);
 ha_image_t *ha_crew_merge(const ha_crew_t *crew, ha_image_t *base);
 
 /**
- * Bring all targets to hold what is needed, in at most the rounds given.
+ * Bring all targets to hold what is needed, in at most the rounds given. Once
+ * as many as crew->acks have proved it, no more than long logs is worth a
+ * round, and nobody stands in for who is silent.
  *
  * @param needed what a node must hold to be proved; not changed
  * @param rounds network round trips, at most

@@ -50,13 +50,25 @@ static void report(const ha_crew_t *crew, ha_saved_t *saved)
     for (i = 0; i < crew->count; i++) {
         const ha_peer_t *peer = &crew->peers[i];
 
-        if (peer->is_proved && peer->is_target & 1) {
-            saved->copies += 1;
-            saved->owners += i < crew->wanted;
-        }
-        if (!peer->is_proved && (i < crew->wanted || peer->is_later)) {
+        if (!peer->is_proved
+            && (i < crew->wanted || peer->is_target || peer->is_later)) {
             saved->missed |= (apr_uint64_t)1 << peer->node;
         }
+        if (peer->is_target & 1) {
+            saved->copies += peer->is_proved;
+            saved->owners += peer->is_proved && i < crew->wanted;
+            /* Who cannot be asked cannot be waited for. */
+            saved->acks += peer->is_proved || !peer->is_asked
+                           || peer->answer != HA_UNKNOWN;
+        }
+    }
+    if (crew->env->acks > 0) {
+        saved->acks = crew->wanted - crew->put_off;
+        saved->acks = crew->env->acks < saved->acks ? crew->env->acks
+                                                    : saved->acks;
+    }
+    if (saved->acks == 0) {
+        saved->acks = 1;
     }
 }
 
@@ -212,6 +224,7 @@ static void store_more(ha_session_t *session, ha_saved_t *saved,
         ha_far_put_off(crew);
     }
     send_change(crew, session, record, whole);
+    crew->acks = env->acks;
     merged = ha_crew_settle(crew, needed, ROUNDS_MAX - 1);
     report(crew, saved);
     saved->is_whole = !session->is_stored;

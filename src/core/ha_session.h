@@ -35,6 +35,8 @@ typedef struct ha_session_env_t {
                                 NULL for clear */
     ha_noticed_t *noticed; /**< raised, never reset; NULL for nobody */
     unsigned int replicas; /**< owners of a session, R */
+    unsigned int acks;     /**< copies that make a save good, 1 to R; 0: all
+                                that nodes which answer can hold */
     apr_uint32_t ttl_sec;  /**< time to live of this session's items */
     apr_uint32_t past_sec; /**< no item of anybody's lives longer: how long a
                                 witness must have been whole, and an end is
@@ -67,10 +69,13 @@ typedef struct ha_saved_t {
     unsigned int wanted; /**< nodes that should hold it */
     unsigned int copies; /**< of these, nodes that proved to hold it */
     unsigned int owners; /**< of copies, owners; the rest are stand-ins */
+    unsigned int acks;   /**< copies it took to be good: fewer is failure, and
+                              then whether anybody will see it is open */
     int refused;         /**< 1: the session had ended meanwhile */
     unsigned int put_off; /**< nodes in far zones that were not waited for */
-    apr_uint64_t missed; /**< owners without a proof and those put off, a bit
-                              a node: who should be brought the records */
+    apr_uint64_t missed; /**< owners and targets without a proof, and those
+                              put off, a bit a node: who should be brought
+                              the records */
     span_t records;      /**< to be brought there, see ha_far_bring(); live
                               as long as the session */
     int is_whole;        /**< 1: records are all there is of the session */
@@ -154,7 +159,9 @@ int ha_session_is_near(const ha_session_t *session);
 /**
  * Store a change: one record to every owner at once, proved by content.
  * Owners that lost the session get all of it; an owner that refuses the
- * append is given a folded log. A session that ended stays ended.
+ * append is given a folded log. A session that ended stays ended. All targets
+ * are written at once; when env->acks of them have it after that, the rest is
+ * left to the next reader.
  *
  * @param session changed: what was stored is what it now holds
  * @param saved filled

@@ -48,6 +48,7 @@
  * 0115 info    start: sessions on memcached servers
  * 0116 crit    the system gives no random bytes for a secret
  * 0117 crit    a child could not open the store
+ * 0120 crit    more copies needed than there are
  * 0170 warning sessions go to another host in clear
  * 0171 error   the file of secrets has changed and is bad, the old ones stay
  * 0172 notice  the file of secrets has changed and is taken
@@ -76,6 +77,9 @@
  * 0407 debug   a session ended
  * 0408 debug   a session's time to live was renewed
  * 0409 error   the session was changed after the answer had begun
+ * 0410 warning first change that fewer nodes hold than it needs
+ * 0411 info    another such change
+ * 0412 notice  changes are on enough nodes again
  * 0430 error   the application's changes are malformed
  * 0431 error   the application's changes have no session to go to
  * 0432 debug   the application's changes were taken

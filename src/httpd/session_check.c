@@ -205,6 +205,30 @@ static int check_replicas(server_rec *s, const session_server_t *top)
     return is_fine;
 }
 
+static int check_acks(server_rec *s, const session_server_t *top)
+{
+    unsigned int nodes = top->nodes != NULL ? (unsigned int)top->nodes->nelts
+                                            : 1;
+    int is_fine = 1;
+
+    for (; s != NULL; s = s->next) {
+        const ha_server_conf_t *conf = &session_server_of(s)->conf;
+        unsigned int replicas = ha_server_conf_replicas(conf, nodes);
+
+        if (conf->acks != HA_UNSET && conf->acks != HA_ACKS_MAJORITY
+            && conf->acks > (int)replicas) {
+            ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0120)
+                         "%s:%u: SessionHAWriteAcks %d, but a session has %u "
+                         "cop%s: no save could ever be good",
+                         s->defn_name != NULL ? s->defn_name : "main server",
+                         s->defn_line_number, conf->acks, replicas,
+                         replicas == 1 ? "y" : "ies");
+            is_fine = 0;
+        }
+    }
+    return is_fine;
+}
+
 static int check_conf(const ha_conf_t *base, const ap_conf_vector_t *section,
                       server_rec *s)
 {
@@ -301,8 +325,8 @@ int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
         return OK;
     }
     is_fine = check_session_module(s) && check_nodes(s, top)
-           && check_replicas(s, top) && check_cookies(s) 
-           && check_crypto(s, top);
+           && check_replicas(s, top) && check_acks(s, top)
+           && check_cookies(s) && check_crypto(s, top);
     /*
      * A start reads the file in post_config. A test reads it here, so that
      * `apachectl graceful` refuses what a running server would not take.

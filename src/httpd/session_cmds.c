@@ -183,6 +183,35 @@ static const char *set_replicas(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
+static const char *set_acks(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+    apr_int64_t number;
+
+    if (error != NULL) {
+        return error;
+    }
+    if (strcasecmp(arg, "all") == 0) {
+        number = HA_ACKS_ALL;
+    }
+    else if (strcasecmp(arg, "majority") == 0) {
+        number = HA_ACKS_MAJORITY;
+    }
+    else if (strcasecmp(arg, "one") == 0) {
+        number = 1;
+    }
+    else if (!session_word_number(&number, arg, HA_REPLICAS_MIN,
+                                  HA_REPLICAS_MAX)) {
+        return apr_psprintf(cmd->pool, "%s must be one, majority, all or a "
+                            "number between %d and %d, not '%s'",
+                            cmd->cmd->name, HA_REPLICAS_MIN, HA_REPLICAS_MAX,
+                            arg);
+    }
+    server->conf.acks = (int)number;
+    return NULL;
+}
+
 static const char *take_interval(apr_interval_time_t *interval,
                                  const cmd_parms *cmd, const char *arg,
                                  apr_interval_time_t min,
@@ -269,6 +298,15 @@ static const char *set_policy(cmd_parms *cmd, void *confv, const char *arg)
                        "fail or anonymous");
 }
 
+static const char *set_save_policy(cmd_parms *cmd, void *confv,
+                                   const char *arg)
+{
+    static const char *const words[] = { "serve", "fail", NULL };
+    ha_conf_t *conf = confv;
+
+    return take_choice(&conf->save_policy, cmd, arg, words, "serve or fail");
+}
+
 static const char *set_cookie_name(cmd_parms *cmd, void *confv,
                                    const char *arg)
 {
@@ -309,6 +347,7 @@ static const char *set_cookie_domain(cmd_parms *cmd, void *confv,
     return NULL;
 }
 
+/* Take the name of a header of ours; "" for none. */
 static const char *take_header(const char **member, const cmd_parms *cmd,
                                const char *arg)
 {
@@ -338,6 +377,14 @@ static const char *set_delta_header(cmd_parms *cmd, void *confv,
     ha_conf_t *conf = confv;
 
     return take_header(&conf->delta_header, cmd, arg);
+}
+
+static const char *set_copies_header(cmd_parms *cmd, void *confv,
+                                     const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    return take_header(&conf->copies_header, cmd, arg);
 }
 
 static const char *set_idle(cmd_parms *cmd, void *confv, const char *arg)
@@ -375,6 +422,9 @@ const command_rec session_cmds[] = {
         "(default 33554432)"),
     AP_INIT_TAKE1("SessionHAReplicas", set_replicas, NULL, RSRC_CONF,
         "copies kept of each session, 1 to 8 (default 2)"),
+    AP_INIT_TAKE1("SessionHAWriteAcks", set_acks, NULL, RSRC_CONF,
+        "copies that make a save good: one, majority, all or a number "
+        "(default all)"),
     AP_INIT_TAKE1("SessionHATimeBudget", set_budget, NULL, RSRC_CONF,
         "time for all store work of one request (default 250ms)"),
     AP_INIT_FLAG("SessionHA", set_enabled, NULL, IN_DIR,
@@ -401,6 +451,12 @@ const command_rec session_cmds[] = {
         "single attributes (default None)"),
     AP_INIT_TAKE1("SessionHAUnknownPolicy", set_policy, NULL, IN_DIR,
         "fail or anonymous, for when no node answers (default fail)"),
+    AP_INIT_TAKE1("SessionHASaveFailurePolicy", set_save_policy, NULL, IN_DIR,
+        "serve or fail, for when a session could not be saved (default "
+        "serve)"),
+    AP_INIT_TAKE1("SessionHACopiesHeader", set_copies_header, NULL, IN_DIR,
+        "the response header that tells how many copies there are (default "
+        "None)"),
     AP_INIT_TAKE1("SessionHAIdleLimit", set_idle, NULL, IN_DIR,
         "how long a session may idle unless SessionMaxAge says so "
         "(default 30m)"),

@@ -25,6 +25,7 @@
 #include "log_tags.h"
 #include "session_cookie.h"
 #include "session_delta.h"
+#include "session_fail.h"
 #include "session_header.h"
 #include "session_module.h"
 #include "session_state.h"
@@ -273,10 +274,29 @@ static void tell_all(const session_state_t *state, request_rec *r)
     }
 }
 
+/* An answer may be made by anybody: what it says of copies is said by us. */
+static void tell_copies(const session_root_t *root, request_rec *r)
+{
+    const session_state_t *state = root != NULL ? root->states : NULL;
+    const char *name = is_enabled(r) ? ha_conf_copies_header(
+                           session_conf_of(r->per_dir_config)) : NULL;
+
+    if (name == NULL) {
+        return;
+    }
+    apr_table_unset(r->headers_out, name);
+    apr_table_unset(r->err_headers_out, name);
+    for (; state != NULL; state = state->next) {
+        const char *words = session_state_copies(state);
+
+        if (words != NULL) {
+            apr_table_setn(r->err_headers_out, name, words);
+        }
+    }
+}
+
 static void finish(session_state_t *state, request_rec *r)
 {
-    session_state_save(state, r);
-    tell_all(state, r);
     if (state->cookie != NULL) {
         apr_table_addn(r->err_headers_out, "Set-Cookie", state->cookie);
         /* A shared cache that keeps this answer gives one user's session to
@@ -288,23 +308,69 @@ static void finish(session_state_t *state, request_rec *r)
     }
 }
 
+/*
+ * What to answer in the place of the answer: 0 when all is well, or when it
+ * is an error anyway.
+ */
+static int failure_of(const session_root_t *root, const request_rec *r,
+                      int is_canned)
+{
+    const session_state_t *state = root->states;
+
+    while (state != NULL && (state->failure == 0
+           || ha_conf_save_policy(&state->conf) != HA_SAVE_FAIL)) {
+        state = state->next;
+    }
+    return state == NULL || is_error_page(r)
+        || (is_canned && ap_is_HTTP_ERROR(r->status)) ? 0 : state->failure;
+}
+
+static apr_status_t fail(session_root_t *root, request_rec *r, int status)
+{
+    session_state_t *state;
+
+    apr_table_clear(r->headers_out);
+    apr_table_clear(r->err_headers_out);
+    for (state = root->states; state != NULL; state = state->next) {
+        finish(state, r);
+    }
+    tell_copies(root, r);
+    if (status == HTTP_SERVICE_UNAVAILABLE) {
+        apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
+    }
+    return session_fail_answer(r, status, r->err_headers_out);
+}
+
 static apr_status_t filter(ap_filter_t *f, apr_bucket_brigade *in)
 {
     request_rec *r = f->r;
     session_root_t *root = session_root_of(r, 0);
     session_state_t *state = root != NULL ? root->states : NULL;
+    int status;
 
     ap_remove_output_filter(f);
-    /* The headers of a sub-request go nowhere. */
-    if (r->main == NULL) {
-        if (root != NULL) {
-            root->is_answered = 1;
-        }
-        for (; state != NULL; state = state->next) {
-            finish(state, r);
-        }
-        hide_header(r);
+    if (r->main != NULL) {
+        /* The headers of a sub-request go nowhere. */
+        return ap_pass_brigade(f->next, in);
     }
+    for (; state != NULL; state = state->next) {
+        session_state_save(state, r);
+        tell_all(state, r);
+    }
+    status = root != NULL ? failure_of(root, r, f->ctx != NULL) : 0;
+    if (status != 0) {
+        apr_brigade_cleanup(in);
+        return fail(root, r, status);
+    }
+    if (root != NULL) {
+        root->is_answered = 1;
+    }
+    for (state = root != NULL ? root->states : NULL; state != NULL;
+         state = state->next) {
+        finish(state, r);
+    }
+    hide_header(r);
+    tell_copies(root, r);
     return ap_pass_brigade(f->next, in);
 }
 
@@ -315,22 +381,28 @@ static apr_status_t take_delta(ap_filter_t *f, apr_bucket_brigade *in)
     return ap_pass_brigade(f->next, in);
 }
 
-void session_hooks_insert_filter(request_rec *r)
+static void insert_filters(request_rec *r, void *ctx)
 {
     if (session_site() != NULL
         && (is_enabled(r) || session_delta_is_wanted(r)
             || session_root_of(r, 0) != NULL)) {
         ap_add_output_filter_handle(delta_filter, NULL, r, r->connection);
-        ap_add_output_filter_handle(the_filter, NULL, r, r->connection);
+        ap_add_output_filter_handle(the_filter, ctx, r, r->connection);
     }
 }
 
+void session_hooks_insert_filter(request_rec *r)
+{
+    insert_filters(r, NULL);
+}
+
+/* httpd itself answers, with an error or a redirect. */
 void session_hooks_insert_error_filter(request_rec *r)
 {
     if (session_site() != NULL) {
         session_delta_take(r);
     }
-    session_hooks_insert_filter(r);
+    insert_filters(r, r);
 }
 
 int session_hooks_log(request_rec *r)
@@ -352,6 +424,7 @@ int session_hooks_log(request_rec *r)
 
 void session_hooks_register(apr_pool_t *p)
 {
+    session_fail_register(p);
     /* Right before MOD_SESSION_OUT, and right behind it, before headers are
      * sent. */
     delta_filter = ap_register_output_filter(

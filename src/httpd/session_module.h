@@ -18,6 +18,7 @@
 #include "ha_recent.h"
 #include "ha_store_mc.h"
 #include "ha_store_shm.h"
+#include "session_alarm.h"
 #include "session_keys.h"
 
 /** Settings of a server; nodes, secrets and memory in the main one alone. */
@@ -40,14 +41,14 @@ typedef struct session_counts_t {
     volatile apr_uint64_t load_unknown;  /**< nobody could say */
     volatile apr_uint64_t load_refused;  /**< cookies forged or expired */
     volatile apr_uint64_t save_full;     /**< all copies proved */
-    volatile apr_uint64_t save_degraded; /**< some */
-    volatile apr_uint64_t save_failed;   /**< none */
+    volatile apr_uint64_t save_degraded; /**< not all, and enough */
+    volatile apr_uint64_t save_failed;   /**< none, or too few */
     volatile apr_uint64_t ended;         /**< logged out */
     volatile apr_uint64_t locked;        /**< copies that no secret opened */
     volatile apr_uint32_t is_locked;     /**< 1: said so, and not yet over */
     volatile apr_uint32_t locked_sec;    /**< when a copy was locked last */
-    volatile apr_uint32_t is_unknown;    /**< 1: said so, and not yet over */
-    volatile apr_uint32_t unknown_sec;   /**< when a load was unknown last */
+    session_alarm_t unknown;             /**< sessions nobody could say of */
+    session_alarm_t few;                 /**< copies fewer than needed */
 } session_counts_t;
 
 /** One generation of the module. Made in post_config, then read only. */
@@ -60,7 +61,7 @@ typedef struct session_site_t {
     session_vault_t *vault;     /**< the secrets: session_keys() */
     apr_uint32_t longest_sec;   /**< longest idle limit anybody set */
     module *session;            /**< mod_session's record */
-    apr_array_header_t *headers; /**< every SessionHARequestHeader there is */
+    apr_array_header_t *headers; /**< every header that no client may send */
     apr_array_header_t *cookies; /**< every name our cookies may have */
     int is_clear;               /**< mod_session_crypto is loaded, and what is
                                      stored is not encrypted by us */

@@ -36,6 +36,7 @@ static int fill_env(ha_session_env_t *env, const session_state_t *state)
     env->store = session_site()->store;
     env->seal = &session_keys()->seal;
     env->replicas = state->replicas;
+    env->acks = state->acks;
     env->now = apr_time_now();
     env->issued = state->issued;
     return apr_generate_random_bytes((unsigned char *)&env->writer,
@@ -134,15 +135,55 @@ static int fill_save_env(ha_session_env_t *env, const session_state_t *state,
     return 1;
 }
 
+static int is_good(const ha_saved_t *saved)
+{
+    return saved->copies > 0 && saved->copies >= saved->acks;
+}
+
+static const char *consequence_of(const session_state_t *state)
+{
+    return ha_conf_save_policy(&state->conf) == HA_SAVE_FAIL
+         ? "an error is answered" : "the answer goes out";
+}
+
+static void say_few(const session_state_t *state, const ha_saved_t *saved,
+                    const char *tag, request_rec *r)
+{
+    session_alarm_t *alarm = &session_site()->counts->few;
+
+    if (is_good(saved)) {
+        if (session_alarm_end(alarm, apr_time_now())) {
+            ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, HALOG(0412)
+                          "changes are stored on as many nodes as they need "
+                          "again, all of them in the last %d s",
+                          SESSION_CALM_SEC);
+        }
+    }
+    else if (session_alarm_raise(alarm, apr_time_now())) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, HALOG(0410)
+                      "session %s: a change is stored on %u of %u nodes and "
+                      "needs %u; %s, and so for others like it until that "
+                      "changes", tag, saved->copies, saved->wanted,
+                      saved->acks, consequence_of(state));
+    }
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, HALOG(0411)
+                      "session %s: a change is stored on %u of %u nodes and "
+                      "needs %u; %s", tag, saved->copies, saved->wanted,
+                      saved->acks, consequence_of(state));
+    }
+}
+
 static void note_save(session_state_t *state, const ha_saved_t *saved)
 {
     session_counts_t *counts = session_site()->counts;
 
     state->is_failed = saved->copies == 0;
-    if (saved->copies == 0) {
+    if (!is_good(saved)) {
         apr_atomic_inc64(&counts->save_failed);
-        state->save = apr_psprintf(state->pool, "0/%u failed",
-                                   saved->wanted);
+        state->failure = HTTP_SERVICE_UNAVAILABLE;
+        state->save = apr_psprintf(state->pool, "%u/%u failed",
+                                   saved->copies, saved->wanted);
     }
     else if (saved->copies < saved->wanted) {
         apr_atomic_inc64(&counts->save_degraded);
@@ -182,7 +223,7 @@ static void end_session(session_state_t *state, request_rec *r)
 {
     const char *tag = ha_session_sid(state->session)->tag;
     ha_session_env_t env;
-    ha_saved_t saved = { state->replicas, 0, 0, 0 };
+    ha_saved_t saved = { .wanted = state->replicas, .acks = 1 };
 
     if (fill_save_env(&env, state, r)) {
         ha_session_end(state->session, &saved, &env);
@@ -237,7 +278,7 @@ static void store(session_state_t *state, const ha_op_t *ops,
 {
     int is_new = state->session == NULL;
     ha_session_env_t env;
-    ha_saved_t saved = { state->replicas, 0, 0, 0 };
+    ha_saved_t saved = { .wanted = state->replicas, .acks = 1 };
     ha_cookie_t cookie;
     const char *tag = "(new)";
 
@@ -259,15 +300,22 @@ static void store(session_state_t *state, const ha_op_t *ops,
     if (saved.copies == 0) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0401)
                       "session %s: %u changes could not be stored on any of "
-                      "%u nodes and are lost; the answer goes out", tag,
-                      count, saved.wanted);
+                      "%u nodes and are lost; %s", tag, count, saved.wanted,
+                      consequence_of(state));
         state->session = is_new ? NULL : state->session;
         return;
     }
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0403)
                   "session %s: %u changes stored on %u of %u nodes", tag,
                   count, saved.copies, saved.wanted);
-    if (is_new) {
+    say_few(state, &saved, tag, r);
+    if (!is_good(&saved)
+        && ha_conf_save_policy(&state->conf) == HA_SAVE_FAIL) {
+        /* What the user is told failed is not his. */
+        state->session = is_new ? NULL : state->session;
+        state->is_failed = is_new;
+    }
+    else if (is_new) {
         ha_recent_set(session_site()->recent, ha_session_sid(state->session),
                       env.now);
         session_protocol_send_cookie(state, &cookie, r);
@@ -301,13 +349,15 @@ static void store_changes(session_state_t *state, request_rec *r)
     if (fault != NULL) {
         apr_atomic_inc64(&session_site()->counts->save_failed);
         state->is_failed = 1;
+        /* To try again would not help. */
+        state->failure = HTTP_INTERNAL_SERVER_ERROR;
         state->save = apr_psprintf(state->pool, "0/%u failed",
                                    state->replicas);
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0402)
                       "session %s: %s; the change is lost, what was stored "
-                      "before stays", state->session != NULL
+                      "before stays, %s", state->session != NULL
                       ? ha_session_sid(state->session)->tag : "(new)",
-                      fault);
+                      fault, consequence_of(state));
     }
     else if (ha_diff_is_empty(after)) {
         if (state->session != NULL) {

@@ -25,7 +25,7 @@
 APLOG_USE_MODULE(session_ha);
 
 /* Raise the number when the layout of anything kept changes. */
-#define KEPT_KEY "mod_session_ha kept 2"
+#define KEPT_KEY "mod_session_ha kept 3"
 
 typedef struct kept_t {
     ha_shm_t *shm;            /* NULL until the shm store is first used */
@@ -301,6 +301,8 @@ static session_site_t *make_site(kept_t *kept, const session_server_t *top,
     site->longest_sec = session_check_longest_sec(ptemp);
     site->session = ap_find_linked_module("mod_session.c");
     site->headers = session_check_values("SessionHARequestHeader", pconf);
+    apr_array_cat(site->headers,
+                  session_check_values("SessionHACopiesHeader", pconf));
     site->cookies = session_check_values("SessionHACookieName", pconf);
     ha_conf_init(&unset);
     APR_ARRAY_PUSH(site->cookies, const char *) = ha_conf_cookie_name(&unset);

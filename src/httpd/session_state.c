@@ -16,9 +16,6 @@
 
 APLOG_USE_MODULE(session_ha);
 
-/* Seconds without an unknown session after which all is said to be well. */
-#define CALM_SEC 10
-
 request_rec *session_first_of(request_rec *r)
 {
     while (r->prev != NULL || r->main != NULL) {
@@ -103,17 +100,10 @@ static void find_cookies(search_t *search, session_state_t *state,
 
 /* ---- load ---------------------------------------------------------------- */
 
-/*
- * A store that cannot tell is said once, not once a request; and while some
- * sessions can be told of and others cannot, not once a change of luck.
- */
 static void say_unknown(request_rec *r)
 {
-    session_counts_t *counts = session_site()->counts;
-
-    apr_atomic_set32(&counts->unknown_sec,
-                     (apr_uint32_t)apr_time_sec(apr_time_now()));
-    if (apr_atomic_xchg32(&counts->is_unknown, 1) == 0) {
+    if (session_alarm_raise(&session_site()->counts->unknown,
+                            apr_time_now())) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0304)
                       "nobody who could know this session answers; requests "
                       "with such a session are %s until that changes",
@@ -129,15 +119,11 @@ static void say_unknown(request_rec *r)
 
 static void say_known(request_rec *r)
 {
-    session_counts_t *counts = session_site()->counts;
-    apr_uint32_t now_sec = (apr_uint32_t)apr_time_sec(apr_time_now());
-
-    if (apr_atomic_read32(&counts->is_unknown)
-        && now_sec - apr_atomic_read32(&counts->unknown_sec) > CALM_SEC
-        && apr_atomic_xchg32(&counts->is_unknown, 0)) {
+    if (session_alarm_end(&session_site()->counts->unknown,
+                          apr_time_now())) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, HALOG(0306)
                       "sessions are answered for again, all of them in the "
-                      "last %d s", CALM_SEC);
+                      "last %d s", SESSION_CALM_SEC);
     }
 }
 
@@ -205,6 +191,8 @@ static session_state_t *make_state(request_rec *r)
     }
     state->replicas = ha_server_conf_replicas(
         &session_server_of(r->server)->conf, site->store->count);
+    state->acks = ha_server_conf_acks(&session_server_of(r->server)->conf,
+                                      state->replicas);
     state->before = apr_table_make(p, 1);
     state->z = apr_pcalloc(p, sizeof(*state->z));
     state->z->pool = p;
@@ -288,6 +276,12 @@ apr_table_t *session_state_table(const session_state_t *state, apr_pool_t *p)
 
     apr_table_do(add_attribute, table, state->z->entries, NULL);
     return table;
+}
+
+const char *session_state_copies(const session_state_t *state)
+{
+    return state->save != NULL && strchr(state->save, '/') != NULL
+         ? state->save : state->copies;
 }
 
 void session_state_tell(const session_state_t *state, request_rec *r)

@@ -37,6 +37,8 @@ typedef struct session_state_t {
     const server_rec *server;     /**< virtual host that it was loaded in */
     apr_uint32_t idle_sec;        /**< SessionMaxAge, or SessionHAIdleLimit */
     unsigned int replicas;        /**< copies wanted */
+    unsigned int acks;            /**< copies a save needs; 0 for all there
+                                       can be */
     apr_time_t issued;            /**< says the cookie; 0 without one */
     session_found_e found;        /**< what the load came to */
     session_rec *z;               /**< what mod_session and others change */
@@ -46,6 +48,8 @@ typedef struct session_state_t {
     const char *copies;           /**< SESSION_HA_COPIES; NULL unless found */
     const char *save;             /**< SESSION_HA_SAVE; NULL until saved */
     const char *cookie;           /**< Set-Cookie to be sent; NULL for none */
+    int failure;                  /**< HTTP status that tells of a save that
+                                       failed; 0 for none */
     int is_refused;               /**< 1: answered with 503 already */
     int is_failed;                /**< 1: the last save stored nothing */
 } session_state_t;
@@ -90,6 +94,9 @@ void session_state_save(session_state_t *state, request_rec *r);
  */
 apr_table_t *session_state_table(const session_state_t *state,
                                  apr_pool_t *p);
+
+/** @return copies as last saved, else as found; NULL for neither */
+const char *session_state_copies(const session_state_t *state);
 
 /** Tell what the load came to by variables of this request_rec. */
 void session_state_tell(const session_state_t *state, request_rec *r);

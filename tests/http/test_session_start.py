@@ -75,6 +75,17 @@ WRONG = [
      "SessionHAReplicas must be between 1 and 8, not '0'"),
     ("SessionHAReplicas 9", "not '9'"),
     ("SessionHAReplicas two", "not 'two'"),
+    ("SessionHAWriteAcks most", "SessionHAWriteAcks must be one, majority, "
+     "all or a number between 1 and 8, not 'most'"),
+    ("SessionHAWriteAcks 0", "not '0'"),
+    ("SessionHAWriteAcks 9", "not '9'"),
+    ("<Location />\nSessionHAWriteAcks 1\n</Location>",
+     "SessionHAWriteAcks not allowed"),
+    ("SessionHASaveFailurePolicy maybe",
+     "SessionHASaveFailurePolicy must be serve or fail, not 'maybe'"),
+    ("SessionHACopiesHeader X:", "SessionHACopiesHeader must be a header's "
+     "name or None, not 'X:'"),
+    ("SessionHACopiesHeader content-type", "cannot be 'content-type'"),
     ("SessionHATimeBudget 9ms",
      "SessionHATimeBudget must be between 10ms and 10s"),
     ("SessionHATimeBudget 11s", "not '11s'"),
@@ -126,6 +137,13 @@ CONTRADICTIONS = [
      "<VirtualHost *>\nSessionHAReplicas 3\n</VirtualHost>",
      r"HA0103: .*httpd.conf.*:\d+: SessionHAReplicas 3, but there is only 1 "
      "SessionHAServer"),
+    ("SessionHA On\nSessionHAWriteAcks 2",
+     "HA0120: .*SessionHAWriteAcks 2, but a session has 1 copy"),
+    (f"SessionHA On\n{SERVER}\nSessionHAServer name=m "
+     "address=127.0.0.1:11212\nSessionHASecretFile @\n"
+     "<VirtualHost *>\nSessionHAWriteAcks 3\n</VirtualHost>",
+     r"HA0120: .*httpd.conf.*:\d+: SessionHAWriteAcks 3, but a session has 2 "
+     "copies"),
     (f"SessionHA On\n{SERVER}",
      "HA0106: SessionHAServer needs SessionHASecretFile.*"
      "openssl rand -base64 32"),

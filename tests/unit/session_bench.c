@@ -62,6 +62,9 @@ static const char *saved_text(const ha_saved_t *saved, apr_pool_t *p)
         text = apr_psprintf(p, "%s, %u stand-in", text,
                             saved->copies - saved->owners);
     }
+    if (saved->copies > 0 && saved->copies < saved->acks) {
+        text = apr_pstrcat(p, text, ", failed", NULL);
+    }
     return saved->refused ? apr_pstrcat(p, text, ", refused", NULL) : text;
 }
 

@@ -46,7 +46,8 @@ ha_session_t *bench_create(bench_t *bench, const char *ops);
  * Save changes: "user=ada -pw" sets one attribute and removes another.
  *
  * @return "2/2" for copies of wanted; behind it ", 1 stand-in" and the like
- *         when not all copies are owners, and ", refused"
+ *         when not all copies are owners, ", failed" when they are some
+ *         and too few, and ", refused"
  */
 const char *bench_save(bench_t *bench, ha_session_t *session,
                        const char *ops);

@@ -31,12 +31,15 @@ static const member_t conf_members[] = {
     { "request_header", offsetof(ha_conf_t, request_header), TEXT },
     { "delta_header", offsetof(ha_conf_t, delta_header), TEXT },
     { "unknown_policy", offsetof(ha_conf_t, unknown_policy), NUMBER },
+    { "save_policy", offsetof(ha_conf_t, save_policy), NUMBER },
+    { "copies_header", offsetof(ha_conf_t, copies_header), TEXT },
     { "idle", offsetof(ha_conf_t, idle), TIME },
     { "lifetime", offsetof(ha_conf_t, lifetime), TIME }
 };
 
 static const member_t server_members[] = {
     { "replicas", offsetof(ha_server_conf_t, replicas), NUMBER },
+    { "acks", offsetof(ha_server_conf_t, acks), NUMBER },
     { "budget", offsetof(ha_server_conf_t, budget), TIME }
 };
 
@@ -199,6 +202,9 @@ START_TEST(what_nobody_set_is_safe)
     ck_assert_ptr_null(ha_conf_request_header(&conf));
     ck_assert_ptr_null(ha_conf_delta_header(&conf));
     ck_assert_int_eq(ha_conf_unknown_policy(&conf), HA_POLICY_FAIL);
+    ck_assert_int_eq(ha_conf_save_policy(&conf), HA_SAVE_SERVE);
+    ck_assert_ptr_null(ha_conf_copies_header(&conf));
+    ck_assert_uint_eq(ha_server_conf_acks(&server, 3), 0);
     ck_assert_uint_eq(ha_conf_idle_sec(&conf), HA_IDLE_DEFAULT_SEC);
     ck_assert_uint_eq(ha_conf_lifetime_sec(&conf), 0);
     ck_assert_uint_eq(ha_server_conf_replicas(&server, 3),
@@ -217,6 +223,30 @@ START_TEST(replicas_never_outnumber_the_nodes)
     server.replicas = 3;
     ck_assert_uint_eq(ha_server_conf_replicas(&server, 2), 2);
     ck_assert_uint_eq(ha_server_conf_replicas(&server, 5), 3);
+}
+END_TEST
+
+START_TEST(acks_are_counted_from_the_replicas)
+{
+    static const struct {
+        int acks;
+        unsigned int replicas;
+        unsigned int wanted;
+    } rows[] = {
+        { HA_UNSET, 3, 0 }, { HA_ACKS_ALL, 3, 0 },
+        { HA_ACKS_MAJORITY, 1, 1 }, { HA_ACKS_MAJORITY, 2, 2 },
+        { HA_ACKS_MAJORITY, 3, 2 }, { HA_ACKS_MAJORITY, 4, 3 },
+        { 1, 3, 1 }, { 3, 3, 3 }, { 3, 2, 2 }
+    };
+    ha_server_conf_t server;
+    int i;
+
+    for (i = 0; i < LENGTH_OF(rows); i++) {
+        ha_server_conf_init(&server);
+        server.acks = rows[i].acks;
+        ck_assert_uint_eq(ha_server_conf_acks(&server, rows[i].replicas),
+                          rows[i].wanted);
+    }
 }
 END_TEST
 
@@ -279,6 +309,7 @@ static Suite *make_suite(void)
     tcase_add_test(merge, an_empty_text_takes_an_outer_one_away);
     tcase_add_test(effective, what_nobody_set_is_safe);
     tcase_add_test(effective, replicas_never_outnumber_the_nodes);
+    tcase_add_test(effective, acks_are_counted_from_the_replicas);
     tcase_add_test(effective, same_site_none_contradicts_secure_off_alone);
     tcase_add_test(effective, a_touch_is_due_after_a_tenth_of_the_idle_limit);
     suite_add_tcase(suite, merge);

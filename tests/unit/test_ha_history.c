@@ -2,8 +2,8 @@
 /*
  * Histories: several web servers use one session at the same time while
  * nodes are cut off, mended, restarted empty and made to lose answers. At
- * most R-1 of N nodes fail in one epoch, which is what the protocol promises
- * to survive; the next epoch, with other nodes, begins when all are mended,
+ * most W-1 of N nodes fail in one epoch, where W copies make a save good,
+ * which is what the protocol promises to survive; the next epoch, with other nodes, begins when all are mended,
  * their probers have noticed, and somebody has seen R copies since. The
  * clocks of the web servers differ by up to a minute. Each client writes a
  * counter of its own, through any web server, so what a reader must see is
@@ -35,6 +35,7 @@
 typedef struct history_t {
     apr_uint64_t seed;
     unsigned int replicas;
+    unsigned int acks;                 /* 0: all, and good when all are */
     unsigned int nodes;
     unsigned int order[SIM_NODES_MAX]; /* placement of the session */
     unsigned int bad[SIM_NODES_MAX];   /* nodes that may fail now */
@@ -61,6 +62,7 @@ static ha_session_env_t surroundings(sim_t *sim, const history_t *h,
     memset(&env, 0, sizeof(env));
     env.store = sim_store(sim, host);
     env.replicas = h->replicas;
+    env.acks = h->acks;
     env.ttl_sec = 1800;
     env.now = sim_now(sim) + apr_time_from_sec(h->clock_sec[host]);
     env.issued = h->issued;
@@ -68,6 +70,12 @@ static ha_session_env_t surroundings(sim_t *sim, const history_t *h,
     env.writer = (apr_uint64_t)sim_random(sim, 0x7fffffff) << 32
                  | sim_random(sim, 0x7fffffff);
     return env;
+}
+
+/* W: what a save needs to be good, and one more than may fail. */
+static unsigned int good_copies(const history_t *h)
+{
+    return h->acks > 0 ? h->acks : h->replicas;
 }
 
 static const char *name_of(unsigned int client, apr_pool_t *p)
@@ -137,7 +145,7 @@ static void count_up(sim_t *sim, history_t *h, unsigned int client,
     ck_assert_msg(!saved.refused || h->end_attempted,
                   "seed %" APR_UINT64_T_FMT ": refused without a logout",
                   h->seed);
-    if (!saved.refused && saved.copies == saved.wanted) {
+    if (!saved.refused && saved.copies >= good_copies(h)) {
         h->acked[client] = number;
     }
 }
@@ -150,7 +158,7 @@ static void log_out(sim_t *sim, history_t *h, unsigned int host,
 
     h->end_attempted = 1;
     ha_session_end(session, &saved, &env);
-    if (saved.copies == saved.wanted) {
+    if (saved.copies >= good_copies(h)) {
         h->end_acked = 1;
     }
 }
@@ -193,7 +201,7 @@ static void begin_epoch(sim_t *sim, history_t *h)
     unsigned int i;
 
     h->bad_count = 0;
-    for (i = 0; i + 1 < h->replicas; i++) {
+    for (i = 0; i + 1 < good_copies(h); i++) {
         h->bad[h->bad_count++] = h->order[sim_random(sim, first)];
     }
 }
@@ -282,8 +290,14 @@ static void begin_session(sim_t *sim, history_t *h, apr_pool_t *p)
     ck_assert_uint_eq(saved.copies, saved.wanted);
 }
 
-static void play_history(apr_uint64_t seed, unsigned int nodes,
-                         unsigned int replicas, int may_end)
+typedef struct shape_t {
+    unsigned int nodes;
+    unsigned int replicas;
+    unsigned int acks;
+    int may_end;
+} shape_t;
+
+static void play_history(apr_uint64_t seed, const shape_t *shape)
 {
     apr_pool_t *p;
     history_t h;
@@ -292,12 +306,13 @@ static void play_history(apr_uint64_t seed, unsigned int nodes,
 
     ck_assert_int_eq(apr_pool_create(&p, NULL), APR_SUCCESS);
     memset(&h, 0, sizeof(h));
-    sim = sim_make(seed, nodes, p);
+    sim = sim_make(seed, shape->nodes, p);
     h.seed = seed;
-    h.replicas = replicas;
-    h.may_end = may_end;
+    h.replicas = shape->replicas;
+    h.acks = shape->acks;
+    h.may_end = shape->may_end;
     h.clients = h.running = 1 + sim_random(sim, CLIENTS_MAX);
-    h.nodes = nodes;
+    h.nodes = shape->nodes;
     for (i = 0; i < h.clients; i++) {
         h.clock_sec[i] = (int)sim_random(sim, 61) - 30;
     }
@@ -313,8 +328,7 @@ static void play_history(apr_uint64_t seed, unsigned int nodes,
     apr_pool_destroy(p);
 }
 
-static void play_histories(unsigned int nodes, unsigned int replicas,
-                           int may_end)
+static void play_histories(const shape_t *shape)
 {
     const char *seed = getenv("HA_HISTORY_SEED");
     const char *count = getenv("HA_HISTORY_COUNT");
@@ -322,29 +336,26 @@ static void play_histories(unsigned int nodes, unsigned int replicas,
     int i;
 
     if (seed != NULL) {
-        play_history(strtoull(seed, NULL, 10), nodes, replicas, may_end);
+        play_history(strtoull(seed, NULL, 10), shape);
         return;
     }
     ck_assert_int_gt(left, 0);
     for (i = 0; i < left; i++) {
-        play_history(1000000ULL * nodes + 100000ULL * replicas + i, nodes,
-                     replicas, may_end);
+        play_history(1000000ULL * shape->nodes + 100000ULL * shape->replicas
+                         + 10000ULL * shape->acks + i, shape);
     }
 }
 
-static const struct {
-    unsigned int nodes;
-    unsigned int replicas;
-    int may_end;
-} shapes[] = {
-    { 1, 1, 0 }, { 1, 1, 1 }, { 3, 1, 1 }, { 2, 2, 0 }, { 3, 2, 0 },
-    { 3, 2, 1 }, { 5, 2, 1 }, { 3, 3, 1 }, { 4, 3, 0 }, { 5, 3, 1 },
-    { 7, 4, 1 },
+static const shape_t shapes[] = {
+    { 1, 1, 0, 0 }, { 1, 1, 0, 1 }, { 3, 1, 0, 1 }, { 2, 2, 0, 0 },
+    { 3, 2, 0, 0 }, { 3, 2, 0, 1 }, { 5, 2, 0, 1 }, { 3, 3, 0, 1 },
+    { 4, 3, 0, 0 }, { 5, 3, 0, 1 }, { 7, 4, 0, 1 }, { 3, 2, 1, 1 },
+    { 3, 3, 2, 1 }, { 4, 3, 2, 0 }, { 5, 3, 2, 1 }, { 7, 4, 3, 1 },
 };
 
 START_TEST(every_acknowledged_write_outlives_every_history)
 {
-    play_histories(shapes[_i].nodes, shapes[_i].replicas, shapes[_i].may_end);
+    play_histories(&shapes[_i]);
 }
 END_TEST
 
