@@ -21,6 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SLOWEST = 5
+# How long histories under faults play: in the tests of HTTP, and elsewhere.
+HISTORY = "60"
+HISTORY_AGAIN = "20"
 # Unit programs to begin with, so that the last one is a short one.
 SLOW_FIRST = ("test_ha_history", "test_ha_image", "test_ha_place")
 
@@ -199,8 +202,9 @@ def stage_http(args, name="HTTP", options=(), env=None, timeout=480):
         [sys.executable, "-m", "pytest", "-q", "-n", jobs, "-p",
          "no:cacheprovider", f"--junitxml={report}", "tests/http", *options],
         timeout, log, env={
-            "MODULES": os.path.join(args.out, "modules"), **os.environ,
-            **(env or {}), "PYTHONDONTWRITEBYTECODE": "1"})
+            "MODULES": os.path.join(args.out, "modules"),
+            "HISTORY_SECONDS": HISTORY if env is None else HISTORY_AGAIN,
+            **os.environ, **(env or {}), "PYTHONDONTWRITEBYTECODE": "1"})
     passed, failed, times = junit_counts(report)
     if status != 0 and failed == 0:
         failed = 1

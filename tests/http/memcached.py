@@ -59,7 +59,10 @@ class Memcached(Process):
         return is_open(self.port)
 
     def command(self, line, end=(b"END\r\n",), timeout=5):
-        """Send one line of the text protocol, read up to an end mark."""
+        """Send one line of the text protocol (text or bytes), read up to an
+        end mark."""
+        if isinstance(line, str):
+            line = line.encode()
         if self.unix:
             s = socket.socket(socket.AF_UNIX)
             s.settimeout(timeout)
@@ -67,7 +70,7 @@ class Memcached(Process):
         else:
             s = socket.create_connection(("127.0.0.1", self.port), timeout)
         with s:
-            s.sendall(line.encode() + b"\r\n")
+            s.sendall(line + b"\r\n")
             answer = b""
             while not answer.endswith(tuple(end)):
                 part = s.recv(65536)
@@ -100,6 +103,12 @@ class Memcached(Process):
             return None
         head, rest = answer.split(b"\r\n", 1)
         return rest[:int(head.split()[3])]
+
+    def set(self, key, value, ttl=600):
+        """Store bytes, whatever is there."""
+        return self.command(
+            f"set {key} 0 {ttl} {len(value)}\r\n".encode() + value,
+            (b"STORED\r\n", b"ERROR\r\n"))
 
     def ttl(self, key):
         """Seconds that an item still lives, or None."""

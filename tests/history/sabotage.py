@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Promises broken on purpose: each function breaks one, through the nodes'
+back door, and the checker must find out."""
+
+import contextlib
+import time
+
+from process import wait_until
+
+KIND = 2                      # the byte of a record that tells its kind
+END = 3
+
+
+@contextlib.contextmanager
+def standstill(game):
+    """No web server runs: what is changed, is changed on all nodes at once.
+    """
+    for server in game.world.servers:
+        server.freeze()
+    try:
+        yield
+    finally:
+        for server in game.world.servers:
+            server.thaw()
+
+
+def items(game):
+    """{(node, key): value} of all nodes."""
+    with standstill(game):
+        return {(node, key): node.get(key) for node in game.world.nodes
+                for key in node.keys()}
+
+
+def is_end(value):
+    return value is not None and value[KIND] == END
+
+
+def put_back(game, before, is_victim):
+    """Items that have changed become what they were; how many."""
+    done = 0
+    with standstill(game):
+        for (node, key), value in before.items():
+            now = node.get(key)
+            if now != value and is_victim(value, now):
+                node.set(key, value)
+                done += 1
+    return done
+
+
+def forget(game):
+    """Lost: sessions vanish from all nodes at once."""
+    with standstill(game):
+        for node in game.world.nodes:
+            node.flush()
+
+
+def roll_back(game):
+    """Stale: living sessions become what they were a moment ago."""
+    for _ in range(3):
+        before = items(game)
+        time.sleep(0.2)
+        put_back(game, before, lambda value, now: now and not is_end(now))
+
+
+def revive(game):
+    """Revived: sessions that were logged out are put back."""
+    before = items(game)
+    wait_until(lambda: put_back(game, before, lambda value, now:
+                                is_end(now) and not is_end(value)), 20,
+               "session to be logged out")
+
+
+def write_unseen(game):
+    """Unwritten: somebody writes behind the history's back."""
+    for user in game.party.users:
+        session = user.session
+        if session:
+            game.world.servers[0].get("/s/page", headers={
+                "Cookie": f"HASESSION={session.cookie}", "X-Do": "a=rogue"})
+
+
+KINDS = {"lost": forget, "stale": roll_back, "revived": revive,
+         "unwritten": write_unseen}
