@@ -37,7 +37,7 @@ endif
 ifneq ($(filter bench-session deps-bench,$(GOALS)),)
 NEEDS += rivals
 endif
-ifneq ($(filter check check-% fuzz deps,$(GOALS)),)
+ifneq ($(filter check check-% soak fuzz deps,$(GOALS)),)
 NEEDS += check
 endif
 ifneq ($(filter check-san fuzz deps,$(GOALS)),)
@@ -110,7 +110,7 @@ SO := $(OUT)/modules/mod_session_ha.so \
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san fuzz fuzz-run demo bench-router bench-session bench-tools \
+        check-san fuzz fuzz-run soak demo bench-router bench-session bench-tools \
         deps-bench install uninstall clean help
 .SECONDARY:
 
@@ -253,6 +253,15 @@ fuzz:
 	@$(MAKE) --no-print-directory CC=clang OUT=out-fuzz \
 	    SAN=fuzzer-no-link,address,undefined fuzz-run
 
+# ---- soak ------------------------------------------------------------------
+
+SOAK_SECONDS ?= 3600
+SOAK_REPLICAS ?= 2
+soak: all
+	@MODULES=$(OUT)/modules $(PYTHON) tests/history/run.py \
+	    --seconds $(SOAK_SECONDS) --replicas $(SOAK_REPLICAS) \
+	    $(if $(SOAK_SEED),--seed $(SOAK_SEED)) --soak $(OUT)/soak
+
 # ---- demonstration ---------------------------------------------------------
 
 demo: all
@@ -312,6 +321,7 @@ help:
 #: make check-unit  make check-http  make check-lint     one of them
 #: make check-san   sanitizers, valgrind, both compilers, every MPM
 #: make fuzz        clang's fuzzer, FUZZ_SECONDS=60 for each parser
+#: make soak        histories under faults, SOAK_SECONDS=3600, memory watched
 #: make install     into the httpd that apxs names (DESTDIR= is honoured)
 #: make uninstall   undo it
 #: make clean

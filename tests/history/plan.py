@@ -26,7 +26,7 @@ def make_plan(seed, replicas, seconds, clients=8, users=5):
             if replicas > 1 else 0)
         epochs.append({"bad": bad, "steps": make_steps(draw, bad)})
     return {"seed": seed, "replicas": replicas, "clients": clients,
-            "users": users, "epochs": epochs}
+            "users": users, "seconds": seconds, "epochs": epochs}
 
 
 def make_steps(draw, bad):

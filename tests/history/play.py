@@ -163,7 +163,8 @@ class Game:
 
 
 def play(plan, folder, sabotage=None, between=None, length=EPOCH):
-    """Play all epochs, or up to the first violation; the game, over."""
+    """Play all epochs, or as many as the plan has seconds for, or up to the
+    first violation; the game, over."""
     os.makedirs(folder, exist_ok=True)
     game = Game(folder, plan["replicas"], plan["seed"], plan["clients"],
                 plan["users"], sabotage)
@@ -174,7 +175,7 @@ def play(plan, folder, sabotage=None, between=None, length=EPOCH):
             game.judge_old()
             if between:
                 between(game)
-            if game.verdict.violations:
+            if game.verdict.violations or game.now > plan["seconds"]:
                 break
         game.finish()
     finally:
