@@ -103,6 +103,12 @@ void ha_crew_ask(ha_crew_t *crew);
 /** Ask every node that is up and has not been asked yet. */
 void ha_crew_consult(ha_crew_t *crew);
 
+/** How long anything of a session can be somewhere, seconds. */
+apr_uint32_t ha_crew_past_sec(const ha_session_env_t *env);
+
+/** Whether a node holds what is whole, and cannot be read here. */
+int ha_crew_is_locked(const ha_crew_t *crew);
+
 /** Whether any node holds something of the session, or its end. */
 int ha_crew_is_held(const ha_crew_t *crew);
 

@@ -105,7 +105,8 @@ ha_session_t *ha_session_make(const ha_sid_t *sid, apr_pool_t *p)
 /* Without a copy anywhere: is there no session, or does nobody know? */
 static ha_load_e judge_absence(const ha_crew_t *crew)
 {
-    if (ha_crew_has_witness(crew) || ha_crew_is_complete(crew)) {
+    if (!ha_crew_is_locked(crew)
+        && (ha_crew_has_witness(crew) || ha_crew_is_complete(crew))) {
         return HA_LOAD_MISS;
     }
     return HA_LOAD_UNKNOWN;
