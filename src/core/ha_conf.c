@@ -68,6 +68,7 @@ void ha_server_conf_init(ha_server_conf_t *conf)
     conf->replicas = HA_UNSET;
     conf->acks = HA_UNSET;
     conf->budget = HA_UNSET;
+    conf->far_writes = HA_UNSET;
 }
 
 void ha_server_conf_merge(ha_server_conf_t *conf,
@@ -77,6 +78,7 @@ void ha_server_conf_merge(ha_server_conf_t *conf,
     conf->replicas = set_or(over->replicas, base->replicas);
     conf->acks = set_or(over->acks, base->acks);
     conf->budget = time_or(over->budget, base->budget);
+    conf->far_writes = set_or(over->far_writes, base->far_writes);
 }
 
 int ha_conf_enabled(const ha_conf_t *conf)
@@ -178,6 +180,11 @@ unsigned int ha_server_conf_acks(const ha_server_conf_t *conf,
 apr_interval_time_t ha_server_conf_budget(const ha_server_conf_t *conf)
 {
     return time_or(conf->budget, HA_BUDGET_DEFAULT_USEC);
+}
+
+ha_far_e ha_server_conf_far_writes(const ha_server_conf_t *conf)
+{
+    return (ha_far_e)set_or(conf->far_writes, HA_FAR_SYNC);
 }
 
 int ha_conf_is_contradictory(const ha_conf_t *conf)

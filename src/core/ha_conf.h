@@ -48,6 +48,12 @@ typedef enum ha_save_policy_e {
     HA_SAVE_FAIL       /**< 503 with Retry-After */
 } ha_save_policy_e;
 
+/** Whether a save waits for copies in far zones. */
+typedef enum ha_far_e {
+    HA_FAR_SYNC = 0, /**< it does */
+    HA_FAR_ASYNC     /**< they are brought there behind the request */
+} ha_far_e;
+
 /** Settings of a directory. */
 typedef struct ha_conf_t {
     int enabled;                   /**< 1 on, 0 off */
@@ -71,6 +77,7 @@ typedef struct ha_server_conf_t {
     int replicas;               /**< copies kept of each session */
     int acks;                   /**< copies a save needs, or HA_ACKS_... */
     apr_interval_time_t budget; /**< time for all store work of a request */
+    int far_writes;             /**< a ha_far_e */
 } ha_server_conf_t;
 
 /** Set every member to HA_UNSET or NULL. */
@@ -152,6 +159,9 @@ unsigned int ha_server_conf_acks(const ha_server_conf_t *conf,
 
 /** @return time for all store work of one request */
 apr_interval_time_t ha_server_conf_budget(const ha_server_conf_t *conf);
+
+/** @return sync, unless set */
+ha_far_e ha_server_conf_far_writes(const ha_server_conf_t *conf);
 
 /**
  * Whether browsers would refuse the cookie: SameSite=None without Secure.

@@ -28,14 +28,28 @@ static int has_near(const ha_crew_t *crew, unsigned int number)
     return 0;
 }
 
+/* Targets of a list. */
+static unsigned int count_targets(const ha_crew_t *crew, unsigned int number)
+{
+    unsigned int targets = 0;
+    unsigned int i;
+
+    for (i = 0; i < crew->count; i++) {
+        targets += crew->peers[i].is_target >> number & 1;
+    }
+    return targets;
+}
+
 void ha_far_put_off(ha_crew_t *crew)
 {
     unsigned int v;
-    unsigned int i;
 
     for (v = 0; v < crew->views; v++) {
-        for (i = 0; i < crew->count && has_near(crew, v); i++) {
-            ha_peer_t *peer = &crew->peers[i];
+        const ha_view_t *view = &crew->view[v];
+        unsigned int i = has_near(crew, v) ? view->count : 0;
+
+        while (i-- > 0 && count_targets(crew, v) > crew->env->acks) {
+            ha_peer_t *peer = &crew->peers[view->peer[i]];
 
             if ((peer->is_target >> v & 1) && !ha_crew_is_near(crew, peer)) {
                 peer->is_target &= ~(1u << v);

@@ -14,7 +14,8 @@
 
 /**
  * Put targets in far zones off, in each list that has a target in this zone;
- * where it has none, the far ones are waited for.
+ * where it has none, the far ones are waited for, as are the first of them
+ * while fewer than env->acks targets are left.
  *
  * @param crew gathered, and not asked yet
  */

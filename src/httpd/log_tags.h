@@ -49,6 +49,8 @@
  * 0116 crit    the system gives no random bytes for a secret
  * 0117 crit    a child could not open the store
  * 0120 crit    more copies needed than there are
+ * 0130 crit    SessionHAZone names a zone that no node is in
+ * 0131 crit    SessionHAFarWrites async without SessionHAZone
  * 0170 warning sessions go to another host in clear
  * 0171 error   the file of secrets has changed and is bad, the old ones stay
  * 0172 notice  the file of secrets has changed and is taken
@@ -59,6 +61,10 @@
  * 0212 warning a node is down
  * 0213 warning a node was restarted and is empty
  * 0214 warning a node said something that makes no sense
+ * 0220 warning changes for far copies are dropped
+ * 0221 notice  far copies have caught up after drops
+ * 0222 warning a child ends before all far copies are brought
+ * 0223 error   a child has no queue for far copies
  * 0301 debug   a cookie was refused, and why
  * 0302 debug   a session was loaded
  * 0303 info    a genuine cookie finds no session

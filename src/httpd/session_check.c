@@ -314,6 +314,74 @@ static int check_nodes(server_rec *s, const session_server_t *top)
     return 1;
 }
 
+/* The zones of all nodes, each once. */
+static const char *list_zones(const apr_array_header_t *nodes, apr_pool_t *p)
+{
+    const ha_mc_node_t *all = (const ha_mc_node_t *)nodes->elts;
+    const char *text = "";
+    int i;
+    int k;
+
+    for (i = 0; i < nodes->nelts; i++) {
+        for (k = 0; k < i; k++) {
+            if (span_is_equal(all[k].place.zone, all[i].place.zone)) {
+                break;
+            }
+        }
+        if (k == i && all[i].place.zone.len > 0) {
+            text = apr_pstrcat(p, text, *text != '\0' ? ", " : "",
+                               all[i].place.zone.data, NULL);
+        }
+    }
+    return text;
+}
+
+static int is_zone(const char *zone, const apr_array_header_t *nodes)
+{
+    const ha_mc_node_t *all = (const ha_mc_node_t *)nodes->elts;
+    int i;
+
+    for (i = 0; i < nodes->nelts; i++) {
+        if (span_is_equal(all[i].place.zone, span_of_text(zone))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int check_zone(server_rec *s, const session_server_t *top,
+                      apr_pool_t *p)
+{
+    const char *zones = top->nodes != NULL ? list_zones(top->nodes, p) : "";
+
+    if (top->zone == NULL || (top->nodes != NULL
+                              && is_zone(top->zone, top->nodes))) {
+        return 1;
+    }
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0130)
+                 "SessionHAZone %s: no SessionHAServer is in that zone; %s%s",
+                 top->zone, *zones != '\0' ? "there are: " : "none has a "
+                 "zone=", zones);
+    return 0;
+}
+
+static int check_far_writes(server_rec *s, const session_server_t *top)
+{
+    for (; s != NULL; s = s->next) {
+        if (top->zone == NULL
+            && ha_server_conf_far_writes(&session_server_of(s)->conf)
+               == HA_FAR_ASYNC) {
+            ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0131)
+                         "%s:%u: SessionHAFarWrites async needs "
+                         "SessionHAZone: without it nobody knows what is far",
+                         s->defn_name != NULL ? s->defn_name : "main server",
+                         s->defn_line_number);
+            return 0;
+        }
+    }
+    return 1;
+}
+
 int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s)
 {
@@ -325,6 +393,7 @@ int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
         return OK;
     }
     is_fine = check_session_module(s) && check_nodes(s, top)
+           && check_zone(s, top, ptemp) && check_far_writes(s, top)
            && check_replicas(s, top) && check_acks(s, top)
            && check_cookies(s) && check_crypto(s, top);
     /*

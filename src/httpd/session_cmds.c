@@ -63,6 +63,7 @@ void *session_server_merge(apr_pool_t *p, void *basev, void *overv)
     server->nodes = over->nodes != NULL ? over->nodes : base->nodes;
     server->secret_file = over->secret_file != NULL ? over->secret_file
                                                     : base->secret_file;
+    server->zone = over->zone != NULL ? over->zone : base->zone;
     server->memory = over->memory != HA_UNSET ? over->memory : base->memory;
     server->encryption = over->encryption != HA_UNSET ? over->encryption
                                                       : base->encryption;
@@ -160,6 +161,23 @@ static const char *set_encryption(cmd_parms *cmd, void *dummy,
     return error != NULL ? error
          : take_choice(&server->encryption, cmd, arg, words,
                        "On, Off or Migrate");
+}
+
+static const char *set_zone(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (error != NULL) {
+        return error;
+    }
+    if (!session_word_is_name(arg)) {
+        return apr_psprintf(cmd->pool, "%s must be 1 to %d letters, digits, "
+                            "'.', '-' or '_', not '%s'", cmd->cmd->name,
+                            HA_NAME_MAX, arg);
+    }
+    server->zone = arg;
+    return NULL;
 }
 
 /* ---- server config, virtual host --------------------------------------- */
@@ -307,6 +325,18 @@ static const char *set_save_policy(cmd_parms *cmd, void *confv,
     return take_choice(&conf->save_policy, cmd, arg, words, "serve or fail");
 }
 
+static const char *set_far_writes(cmd_parms *cmd, void *dummy,
+                                  const char *arg)
+{
+    static const char *const words[] = { "sync", "async", NULL };
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+
+    return error != NULL ? error
+                         : take_choice(&server->conf.far_writes, cmd, arg,
+                                       words, "sync or async");
+}
+
 static const char *set_cookie_name(cmd_parms *cmd, void *confv,
                                    const char *arg)
 {
@@ -420,6 +450,12 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHAMemory", set_memory, NULL, RSRC_CONF,
         "bytes of shared memory for sessions without memcached "
         "(default 33554432)"),
+    AP_INIT_TAKE1("SessionHAZone", set_zone, NULL, RSRC_CONF,
+        "the zone that this web server is in, as SessionHAServer has it "
+        "(default None)"),
+    AP_INIT_TAKE1("SessionHAFarWrites", set_far_writes, NULL, RSRC_CONF,
+        "sync or async, for copies in other zones than this server's "
+        "(default sync)"),
     AP_INIT_TAKE1("SessionHAReplicas", set_replicas, NULL, RSRC_CONF,
         "copies kept of each session, 1 to 8 (default 2)"),
     AP_INIT_TAKE1("SessionHAWriteAcks", set_acks, NULL, RSRC_CONF,

@@ -14,6 +14,7 @@
 #include <mod_session.h>
 
 #include "ha_conf.h"
+#include "ha_courier.h"
 #include "ha_health.h"
 #include "ha_recent.h"
 #include "ha_store_mc.h"
@@ -26,6 +27,7 @@ typedef struct session_server_t {
     ha_server_conf_t conf;     /**< what a virtual host may set */
     apr_array_header_t *nodes; /**< of ha_mc_node_t; NULL for none */
     const char *secret_file;   /**< absolute; NULL for none */
+    const char *zone;          /**< where it is; NULL for nowhere */
     apr_int64_t memory;        /**< bytes, HA_UNSET unless set */
     int encryption;            /**< a ha_encryption_e, HA_UNSET unless set */
     int is_used;               /**< 1: SessionHA On stands somewhere */
@@ -41,6 +43,7 @@ typedef struct session_counts_t {
     volatile apr_uint64_t load_unknown;  /**< nobody could say */
     volatile apr_uint64_t load_refused;  /**< cookies forged or expired */
     volatile apr_uint64_t save_full;     /**< all copies proved */
+    volatile apr_uint64_t save_async;    /**< this zone's, the rest behind */
     volatile apr_uint64_t save_degraded; /**< not all, and enough */
     volatile apr_uint64_t save_failed;   /**< none, or too few */
     volatile apr_uint64_t ended;         /**< logged out */
@@ -59,6 +62,9 @@ typedef struct session_site_t {
     ha_recent_t *recent;        /**< touches of this host */
     session_counts_t *counts;   /**< shared by all children */
     session_vault_t *vault;     /**< the secrets: session_keys() */
+    ha_courier_board_t *board;  /**< likewise; NULL for shm */
+    ha_courier_t *courier;      /**< of this child; NULL for none */
+    span_t zone;                /**< where this web server is; empty: nowhere */
     apr_uint32_t longest_sec;   /**< longest idle limit anybody set */
     module *session;            /**< mod_session's record */
     apr_array_header_t *headers; /**< every header that no client may send */

@@ -13,12 +13,23 @@
 #include "ha_diff.h"
 #include "log_tags.h"
 #include "session_cookie.h"
+#include "session_far.h"
 #include "session_header.h"
 
 APLOG_USE_MODULE(session_ha);
 
 /* What a load may spend of the budget, and what is never denied to a save. */
 #define LOAD_SHARE(budget) ((budget) / 2)
+
+int session_protocol_fill(ha_session_env_t *env)
+{
+    memset(env, 0, sizeof(*env));
+    env->store = session_site()->store;
+    env->seal = &session_keys()->seal;
+    env->now = apr_time_now();
+    return apr_generate_random_bytes((unsigned char *)&env->writer,
+                                     sizeof(env->writer)) == APR_SUCCESS;
+}
 
 /* Fill all but the deadline; 0 when the system has no randomness. */
 static int fill_env(ha_session_env_t *env, const session_state_t *state)
@@ -28,19 +39,18 @@ static int fill_env(ha_session_env_t *env, const session_state_t *state)
     if (longest < state->idle_sec) {
         longest = state->idle_sec;
     }
-    memset(env, 0, sizeof(*env));
+    if (!session_protocol_fill(env)) {
+        return 0;
+    }
     env->ttl_sec = ha_conf_ttl_sec(state->idle_sec);
     /* A node is believed, and an end remembered, for longer than anybody's
      * copy can live, not only one of this location. */
     env->past_sec = ha_conf_ttl_sec(ha_conf_ttl_sec(longest));
-    env->store = session_site()->store;
-    env->seal = &session_keys()->seal;
     env->replicas = state->replicas;
     env->acks = state->acks;
-    env->now = apr_time_now();
     env->issued = state->issued;
-    return apr_generate_random_bytes((unsigned char *)&env->writer,
-                                     sizeof(env->writer)) == APR_SUCCESS;
+    session_far_fill(env, state);
+    return 1;
 }
 
 static apr_interval_time_t budget_of(const session_state_t *state)
@@ -89,6 +99,7 @@ ha_load_e session_protocol_load(ha_session_t **session,
     env.noticed = &noticed;
     env.is_resealing = is_to_reseal(state, sid, env.now);
     env.deadline = env.now + (left > 0 ? left : 0);
+    env.near_first = session_far_is_known(&env, state, sid);
     result = ha_session_load(session, &env, sid, state->pool);
     state->spent += apr_time_now() - env.now;
     session_keys_note(&noticed, session_site()->server);
@@ -185,6 +196,12 @@ static void note_save(session_state_t *state, const ha_saved_t *saved)
         state->save = apr_psprintf(state->pool, "%u/%u failed",
                                    saved->copies, saved->wanted);
     }
+    else if (saved->put_off > 0
+             && saved->copies + saved->put_off >= saved->wanted) {
+        apr_atomic_inc64(&counts->save_async);
+        state->save = apr_psprintf(state->pool, "%u/%u async",
+                                   saved->copies, saved->wanted);
+    }
     else if (saved->copies < saved->wanted) {
         apr_atomic_inc64(&counts->save_degraded);
         state->save = apr_psprintf(state->pool, "%u/%u degraded",
@@ -213,6 +230,9 @@ static void touch(session_state_t *state, const ha_session_env_t *env,
     ha_session_touch(state->session, &saved, env);
     if (saved.copies > 0) {
         ha_recent_set(recent, sid, env->now);
+        if (env->far_later) {
+            session_far_send(&saved, env, sid, 1);
+        }
     }
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0408)
                   "session %s: time to live renewed on %u of %u", sid->tag,
@@ -227,6 +247,9 @@ static void end_session(session_state_t *state, request_rec *r)
 
     if (fill_save_env(&env, state, r)) {
         ha_session_end(state->session, &saved, &env);
+        /* Who was away must hear of it when it is back, far or near. */
+        session_far_send(&saved, &env, ha_session_sid(state->session), 0);
+        saved.put_off = 0;
     }
     note_save(state, &saved);
     apr_atomic_inc64(&session_site()->counts->ended);
@@ -295,6 +318,9 @@ static void store(session_state_t *state, const ha_op_t *ops,
                       "session %s: ended meanwhile, the change is dropped",
                       tag);
         return;
+    }
+    if (saved.copies > 0 && env.far_later) {
+        session_far_send(&saved, &env, ha_session_sid(state->session), 0);
     }
     note_save(state, &saved);
     if (saved.copies == 0) {

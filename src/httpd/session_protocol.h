@@ -15,6 +15,14 @@
 #include "session_state.h"
 
 /**
+ * Fill surroundings with what is the same for all sessions: store, clock and
+ * randomness.
+ *
+ * @return 0 when the system has no randomness
+ */
+int session_protocol_fill(ha_session_env_t *env);
+
+/**
  * Ask the store for a session.
  *
  * @param session made on HIT, in the state's pool; NULL otherwise

@@ -19,13 +19,14 @@
 
 #include "log_tags.h"
 #include "session_check.h"
+#include "session_far.h"
 #include "session_module.h"
 #include "session_secret.h"
 
 APLOG_USE_MODULE(session_ha);
 
 /* Raise the number when the layout of anything kept changes. */
-#define KEPT_KEY "mod_session_ha kept 3"
+#define KEPT_KEY "mod_session_ha kept 5"
 
 typedef struct kept_t {
     ha_shm_t *shm;            /* NULL until the shm store is first used */
@@ -33,6 +34,7 @@ typedef struct kept_t {
     ha_recent_t *recent;
     session_counts_t *counts;
     session_ring_t ring;
+    ha_courier_board_t *board; /* as health */
 } kept_t;
 
 static session_site_t *the_site;
@@ -123,6 +125,9 @@ static int make_memory(kept_t *kept, server_rec *s,
     }
     if (rv == APR_SUCCESS && top->nodes != NULL && kept->health == NULL) {
         rv = ha_health_create(&kept->health, pprocess);
+    }
+    if (rv == APR_SUCCESS && top->nodes != NULL && kept->board == NULL) {
+        rv = ha_courier_board_create(&kept->board, pprocess);
     }
     if (rv == APR_SUCCESS && top->nodes == NULL) {
         if (kept->shm == NULL) {
@@ -298,6 +303,8 @@ static session_site_t *make_site(kept_t *kept, const session_server_t *top,
     site->server = s;
     site->recent = kept->recent;
     site->counts = kept->counts;
+    site->board = kept->board;
+    site->zone = span_of_text(top->zone != NULL ? top->zone : "");
     site->longest_sec = session_check_longest_sec(ptemp);
     site->session = ap_find_linked_module("mod_session.c");
     site->headers = session_check_values("SessionHARequestHeader", pconf);
@@ -365,5 +372,7 @@ void session_setup_child_init(apr_pool_t *pchild, server_rec *s)
                      "this child cannot open the memcached store; its "
                      "requests are answered as if no node answered");
         the_site->is_broken = 1;
+        return;
     }
+    session_far_child_init(the_site, pchild);
 }

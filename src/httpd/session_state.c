@@ -148,9 +148,11 @@ static void load_stored(session_state_t *state, const ha_sid_t *sid,
     case HA_LOAD_HIT:
         say_known(r);
         state->found = SESSION_HIT;
-        state->copies = apr_psprintf(state->pool, "%u/%u",
+        state->copies = apr_psprintf(state->pool, "%u/%u%s",
                                      ha_session_copies(state->session),
-                                     state->replicas);
+                                     state->replicas,
+                                     ha_session_is_near(state->session)
+                                     ? " near" : "");
         state->before = ha_session_table(state->session, state->pool);
         state->z->entries = apr_table_copy(state->pool, state->before);
         apr_atomic_inc64(&counts->load_hit);

@@ -15,7 +15,7 @@ typedef struct count_t {
     volatile apr_uint64_t *value;
 } count_t;
 
-#define COUNTS 9
+#define COUNTS 10
 
 static void list_counts(count_t list[COUNTS], session_counts_t *counts)
 {
@@ -27,6 +27,8 @@ static void list_counts(count_t list[COUNTS], session_counts_t *counts)
         { "LoadRefused", "cookies forged or expired",
           &counts->load_refused },
         { "SaveFull", "changes stored in full", &counts->save_full },
+        { "SaveAsync", "changes stored in this zone, the rest behind",
+          &counts->save_async },
         { "SaveDegraded", "changes stored on some nodes",
           &counts->save_degraded },
         { "SaveFailed", "changes lost", &counts->save_failed },
@@ -41,6 +43,41 @@ static const char *time_text(apr_time_t when, apr_pool_t *p)
 {
     return when != 0 ? ap_ht_time(p, when, "%Y-%m-%d %H:%M:%S", 0)
                      : "not known";
+}
+
+/* Seconds that the oldest change has waited for a far node. */
+static apr_int64_t oldest_sec(const ha_courier_usage_t *usage, apr_time_t now)
+{
+    return usage->oldest != 0 && usage->oldest < now
+         ? apr_time_sec(now - usage->oldest) : 0;
+}
+
+static void write_far_auto(request_rec *r, const session_site_t *site)
+{
+    apr_time_t now = apr_time_now();
+    ha_courier_usage_t usage;
+
+    ha_courier_usage(&usage, site->board, now);
+    ap_rprintf(r, "SessionHAFarWaiting: %" APR_UINT64_T_FMT "\n"
+               "SessionHAFarBytes: %" APR_UINT64_T_FMT "\n"
+               "SessionHAFarOldest: %" APR_INT64_T_FMT "\n"
+               "SessionHAFarSent: %" APR_UINT64_T_FMT "\n"
+               "SessionHAFarDropped: %" APR_UINT64_T_FMT "\n",
+               usage.waiting, usage.bytes, oldest_sec(&usage, now),
+               usage.sent, usage.dropped);
+}
+
+static void write_far(request_rec *r, const session_site_t *site)
+{
+    apr_time_t now = apr_time_now();
+    ha_courier_usage_t usage;
+
+    ha_courier_usage(&usage, site->board, now);
+    ap_rprintf(r, "<p>Far copies: %" APR_UINT64_T_FMT " changes wait (%"
+               APR_UINT64_T_FMT " bytes, the oldest for %" APR_INT64_T_FMT
+               " s), %" APR_UINT64_T_FMT " brought, %" APR_UINT64_T_FMT
+               " dropped</p>\n", usage.waiting, usage.bytes,
+               oldest_sec(&usage, now), usage.sent, usage.dropped);
 }
 
 static void write_auto(request_rec *r, const session_site_t *site)
@@ -71,6 +108,7 @@ static void write_auto(request_rec *r, const session_site_t *site)
                    store->ops->is_up(store, i) ? "up" : "down",
                    apr_time_sec(store->ops->whole_since(store, i)));
     }
+    write_far_auto(r, site);
 }
 
 static void write_nodes(request_rec *r, ha_store_t *store)
@@ -114,6 +152,7 @@ static void write_page(request_rec *r, const session_site_t *site)
     ap_rputs("</dl>\n", r);
     if (site->shm == NULL) {
         write_nodes(r, site->store);
+        write_far(r, site);
     }
 }
 

@@ -91,6 +91,14 @@ WRONG = [
     ("SessionHATimeBudget 11s", "not '11s'"),
     ("SessionHATimeBudget 250msx", "not '250msx'"),
     ("SessionHATimeBudget soon", "not 'soon'"),
+    ("SessionHAZone a/b", "SessionHAZone must be 1 to 64 letters, digits, "
+     "'.', '-' or '_', not 'a/b'"),
+    ("<VirtualHost *>\nSessionHAZone east\n</VirtualHost>",
+     "SessionHAZone cannot occur within <VirtualHost> section"),
+    ("SessionHAFarWrites later",
+     "SessionHAFarWrites must be sync or async, not 'later'"),
+    ("<Location />\nSessionHAFarWrites async\n</Location>",
+     "SessionHAFarWrites not allowed"),
     ("SessionHA Maybe", "SessionHA must be On or Off"),
     ("SessionHACookieName a=b",
      "SessionHACookieName must be a token, without spaces"),
@@ -152,6 +160,16 @@ CONTRADICTIONS = [
     ("SessionHACookieSecure Off\n<VirtualHost *>\nSessionHA On\n"
      "SessionHACookieSameSite None\n</VirtualHost>",
      r"HA0104: .*httpd.conf.*:\d+"),
+    (f"SessionHA On\n{SERVER} zone=east\nSessionHAServer name=m "
+     "address=127.0.0.1:11212 zone=west\nSessionHASecretFile @\n"
+     "SessionHAZone south",
+     "HA0130: SessionHAZone south: no SessionHAServer is in that zone; "
+     "there are: east, west"),
+    ("SessionHA On\nSessionHAZone south", "HA0130: .*; none has a zone="),
+    (f"SessionHA On\n{SERVER} zone=east\nSessionHASecretFile @\n"
+     "<VirtualHost *>\nSessionHAFarWrites async\n</VirtualHost>",
+     r"HA0131: .*httpd.conf.*:\d+: SessionHAFarWrites async needs "
+     "SessionHAZone"),
     ("LoadModule session_crypto_module @@\nSessionCryptoPassphrase x\n"
      "<Location /x>\nSessionHA On\n</Location>",
      r"HA0105: SessionCryptoPassphrase at .*:\d+ asks for encrypted"),

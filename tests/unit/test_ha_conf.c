@@ -40,7 +40,8 @@ static const member_t conf_members[] = {
 static const member_t server_members[] = {
     { "replicas", offsetof(ha_server_conf_t, replicas), NUMBER },
     { "acks", offsetof(ha_server_conf_t, acks), NUMBER },
-    { "budget", offsetof(ha_server_conf_t, budget), TIME }
+    { "budget", offsetof(ha_server_conf_t, budget), TIME },
+    { "far_writes", offsetof(ha_server_conf_t, far_writes), NUMBER }
 };
 
 /* A value of any kind: 0 is unset, others are told apart. */

@@ -113,6 +113,19 @@ START_TEST(with_sync_a_save_waits_for_all)
 }
 END_TEST
 
+START_TEST(so_many_copies_are_waited_for_as_a_save_needs)
+{
+    ha_session_t *session = begin();
+
+    bench->env.acks = 2;
+    ck_assert_str_eq(bench_save(bench, session, "basket=tea"), "2/2");
+    ck_assert_uint_eq(bench->saved.put_off, 0);
+    bench->env.acks = 1;
+    ck_assert_str_eq(bench_save(bench, session, "basket=tea"), "1/2");
+    ck_assert_uint_eq(bench->saved.put_off, 1);
+}
+END_TEST
+
 START_TEST(a_new_session_is_brought_whole)
 {
     ha_session_t *session;
@@ -367,6 +380,7 @@ int main(void)
     tcase_add_checked_fixture(save, set_up, tear_down);
     tcase_add_test(save, a_save_waits_for_this_zone_alone);
     tcase_add_test(save, with_sync_a_save_waits_for_all);
+    tcase_add_test(save, so_many_copies_are_waited_for_as_a_save_needs);
     tcase_add_test(save, a_new_session_is_brought_whole);
     tcase_add_test(save, without_a_node_in_this_zone_a_save_waits_for_all);
     tcase_add_test(save, a_node_of_this_zone_stands_in_first);
