@@ -188,15 +188,14 @@ int ha_session_is_near(const ha_session_t *session)
 
 /* The first round of a save: one record to all, or all of a new session. */
 static void send_change(ha_crew_t *crew, const ha_session_t *session,
-                        span_t record, span_t whole)
+                        span_t data)
 {
     unsigned int i;
 
     for (i = 0; i < crew->count; i++) {
         if (crew->peers[i].is_target) {
             ha_crew_plan(&crew->peers[i],
-                         session->is_stored ? HA_APPEND : HA_ADD,
-                         session->is_stored ? record : whole);
+                         session->is_stored ? HA_APPEND : HA_ADD, data);
         }
     }
     ha_crew_run(crew);
@@ -216,20 +215,22 @@ static void store_more(ha_session_t *session, ha_saved_t *saved,
     ha_crew_t *crew = ha_crew_gather(env, &session->sid, session->silent, p);
     ha_image_t *needed = ha_image_make(p);
     ha_image_t *merged;
-    span_t whole;
+    span_t data = record;
 
     ha_image_merge(needed, session->image);
     ha_image_merge(needed, more);
-    whole = ha_delta_encode_image(&session->sid, needed, env->seal, p);
+    if (!session->is_stored) {
+        data = ha_delta_encode_image(&session->sid, needed, env->seal, p);
+    }
     if (env->far_later) {
         ha_far_put_off(crew);
     }
-    send_change(crew, session, record, whole);
+    send_change(crew, session, data);
     crew->acks = env->acks;
     merged = ha_crew_settle(crew, needed, ROUNDS_MAX - 1);
     report(crew, saved);
     saved->is_whole = !session->is_stored;
-    saved->records = session->is_stored ? record : whole;
+    saved->records = data;
     session->silent = crew->silent;
     if (merged->ended) {
         session->image = merged;
