@@ -335,7 +335,8 @@ int ha_crew_is_witness(const ha_crew_t *crew, const ha_peer_t *peer)
         return 0;
     }
     return since <= env->now - apr_time_from_sec(ha_crew_past_sec(env))
-           || since + HA_SKEW_USEC <= env->issued;
+           || (since + HA_SKEW_USEC <= env->issued
+               && env->issued <= env->now + HA_SKEW_USEC);
 }
 
 static int has_witness_in(const ha_crew_t *crew, const ha_view_t *view)

@@ -87,8 +87,13 @@
 #define HA_ROTATE_GRACE_DEFAULT_SEC 10
 #define HA_ROTATE_GRACE_MAX_SEC 300
 
-/** Microseconds by which clocks of two web servers may differ unnoticed. */
-#define HA_SKEW_USEC (2 * 1000000LL)
+/**
+ * Microseconds by which clocks of two web servers may differ unnoticed. With
+ * NTP they stay within a tenth of a second; a quartz that lost it is off by
+ * less than this for half a day. What is ahead of a reader's clock by more is
+ * counted and warned of, and a cookie from so far ahead proves no witness.
+ */
+#define HA_SKEW_USEC (5 * 1000000LL)
 
 /** Time for all store work of one request, microseconds. */
 #define HA_BUDGET_DEFAULT_USEC (250 * 1000LL)

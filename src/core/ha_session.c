@@ -72,7 +72,12 @@ static void report(const ha_crew_t *crew, ha_saved_t *saved)
     }
 }
 
-/* A stamp after everything this session has seen. */
+/*
+ * A stamp after everything this session has seen, however far ahead of our
+ * clock that is: what the user reads, his next write must win over, and our
+ * clock may be the wrong one. Clocks of others go no further than this: no
+ * host remembers them from one session to the next.
+ */
 static ha_stamp_t next_stamp(const ha_session_env_t *env,
                              const ha_image_t *image)
 {
@@ -80,7 +85,8 @@ static ha_stamp_t next_stamp(const ha_session_env_t *env,
 
     stamp.time = (apr_uint64_t)env->now;
     stamp.writer = env->writer;
-    if (image->latest.time >= stamp.time && image->latest.time + 1 != 0) {
+    if (image->latest.time >= stamp.time
+        && image->latest.time + 1 < APR_INT64_MAX) {
         stamp.time = image->latest.time + 1;
     }
     return stamp;
@@ -163,6 +169,15 @@ apr_time_t ha_session_access(const ha_session_t *session)
 apr_pool_t *ha_session_pool(const ha_session_t *session)
 {
     return session->pool;
+}
+
+apr_interval_time_t ha_session_ahead(const ha_session_t *session,
+                                     apr_time_t now)
+{
+    /* A stamp that was read is no later than APR_INT64_MAX. */
+    apr_time_t latest = (apr_time_t)session->image->latest.time;
+
+    return latest > now ? latest - now : 0;
 }
 
 const ha_image_t *ha_session_image(const ha_session_t *session)

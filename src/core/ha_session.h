@@ -140,6 +140,15 @@ int ha_session_is_stored(const ha_session_t *session);
 /** When it was last in use according to the store; 0 when never stored. */
 apr_time_t ha_session_access(const ha_session_t *session);
 
+/**
+ * How far the latest write that was read is ahead of a clock: that of a host
+ * is wrong when it is more than HA_SKEW_USEC.
+ *
+ * @return microseconds; 0 when it is not ahead
+ */
+apr_interval_time_t ha_session_ahead(const ha_session_t *session,
+                                     apr_time_t now);
+
 /** The pool that owns it. */
 apr_pool_t *ha_session_pool(const ha_session_t *session);
 

@@ -86,6 +86,8 @@
  * 0410 warning first change that fewer nodes hold than it needs
  * 0411 info    another such change
  * 0412 notice  changes are on enough nodes again
+ * 0413 warning a session is ahead of this host's clock
+ * 0414 notice  no session is, any more
  * 0430 error   the application's changes are malformed
  * 0431 error   the application's changes have no session to go to
  * 0432 debug   the application's changes were taken

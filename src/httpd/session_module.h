@@ -52,6 +52,9 @@ typedef struct session_counts_t {
     volatile apr_uint32_t locked_sec;    /**< when a copy was locked last */
     session_alarm_t unknown;             /**< sessions nobody could say of */
     session_alarm_t few;                 /**< copies fewer than needed */
+    volatile apr_uint64_t ahead;         /**< loads ahead of this clock */
+    volatile apr_uint64_t ahead_sec;     /**< the farthest of them */
+    session_alarm_t clock;               /**< a clock is wrong */
 } session_counts_t;
 
 /** One generation of the module. Made in post_config, then read only. */

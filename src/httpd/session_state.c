@@ -127,6 +127,47 @@ static void say_known(request_rec *r)
     }
 }
 
+/* How far what was read is ahead of this host's clock. */
+static void note_clock(const session_state_t *state, request_rec *r)
+{
+    session_counts_t *counts = session_site()->counts;
+    apr_time_t now = apr_time_now();
+    apr_interval_time_t ahead = ha_session_ahead(state->session, now);
+    apr_uint64_t ahead_sec;
+    apr_uint64_t most_sec = apr_atomic_read64(&counts->ahead_sec);
+
+    if (state->issued - now > ahead) {
+        ahead = state->issued - now;
+    }
+    if (ahead <= HA_SKEW_USEC) {
+        if (session_alarm_end(&counts->clock, now)) {
+            ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, HALOG(0414)
+                          "no session is ahead of this host's clock any "
+                          "more, none in the last %d s", SESSION_CALM_SEC);
+        }
+        return;
+    }
+    ahead_sec = (apr_uint64_t)apr_time_sec(ahead);
+    apr_atomic_inc64(&counts->ahead);
+    while (ahead_sec > most_sec) {
+        apr_uint64_t seen = apr_atomic_cas64(&counts->ahead_sec, ahead_sec,
+                                             most_sec);
+
+        if (seen == most_sec) {
+            break;
+        }
+        most_sec = seen;
+    }
+    if (session_alarm_raise(&counts->clock, now)) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, HALOG(0413)
+                      "a session was written %" APR_UINT64_T_FMT " s ahead of "
+                      "this host's clock: this clock is slow, or that of "
+                      "another web server is fast; of changes made there and "
+                      "here at the same moment theirs win; check NTP on all "
+                      "of them", ahead_sec);
+    }
+}
+
 static void note_gone(session_state_t *state, const ha_sid_t *sid,
                       ha_load_e result, request_rec *r)
 {
@@ -156,6 +197,7 @@ static void load_stored(session_state_t *state, const ha_sid_t *sid,
         state->before = ha_session_table(state->session, state->pool);
         state->z->entries = apr_table_copy(state->pool, state->before);
         apr_atomic_inc64(&counts->load_hit);
+        note_clock(state, r);
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0302)
                       "session %s: loaded, %s copies", sid->tag,
                       state->copies);

@@ -15,7 +15,7 @@ typedef struct count_t {
     volatile apr_uint64_t *value;
 } count_t;
 
-#define COUNTS 10
+#define COUNTS 12
 
 static void list_counts(count_t list[COUNTS], session_counts_t *counts)
 {
@@ -33,6 +33,9 @@ static void list_counts(count_t list[COUNTS], session_counts_t *counts)
           &counts->save_degraded },
         { "SaveFailed", "changes lost", &counts->save_failed },
         { "Ended", "logged out", &counts->ended },
+        { "Ahead", "sessions ahead of this host's clock", &counts->ahead },
+        { "AheadSeconds", "seconds at most ahead of this host's clock",
+          &counts->ahead_sec },
         { "Locked", "copies that could not be opened", &counts->locked }
     };
 

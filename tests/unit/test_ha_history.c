@@ -5,7 +5,8 @@
  * most W-1 of N nodes fail in one epoch, where W copies make a save good,
  * which is what the protocol promises to survive; the next epoch, with other nodes, begins when all are mended,
  * their probers have noticed, and somebody has seen R copies since. The
- * clocks of the web servers differ by up to a minute. Each client writes a
+ * clocks of the web servers differ by up to a minute, and every fourth time
+ * by up to twenty. Each client writes a
  * counter of its own, through any web server, so what a reader must see is
  * known at every moment:
  *
@@ -314,7 +315,10 @@ static void play_history(apr_uint64_t seed, const shape_t *shape)
     h.clients = h.running = 1 + sim_random(sim, CLIENTS_MAX);
     h.nodes = shape->nodes;
     for (i = 0; i < h.clients; i++) {
-        h.clock_sec[i] = (int)sim_random(sim, 61) - 30;
+        int most_sec = seed % 4 == 0 ? 600 : 30;
+
+        h.clock_sec[i] =
+            (int)sim_random(sim, 2 * (unsigned int)most_sec + 1) - most_sec;
     }
     begin_session(sim, &h, p);
     sim_run(sim, play, h.clients + 1, &h);
