@@ -10,7 +10,8 @@ import re
 from statistics import median
 
 # results[cell][keeper] is a list of rounds; cell is (where, writes, size,
-# clients), where is "direct" or "delay"
+# clients), where is "direct" or "delay". failures[cell, keeper] is a list of
+# what was wrong in rounds that do not count.
 Data = collections.namedtuple(
     "Data", "plan host titles results failures extra seconds")
 
@@ -220,12 +221,13 @@ def cell_rows(data, cell):
     """One row for each keeper, in the order of the titles."""
     by = data.results[cell]
     for keeper, title in data.titles.items():
-        failure = data.failures.get((cell, keeper))
-        if failure:
-            yield (title, "failed: " + failure[:70])
-            continue
+        failed = data.failures.get((cell, keeper), [])
         rounds = by.get(keeper)
+        if failed:
+            title += f" ({len(failed)} failed)"
         if not rounds:
+            if failed:
+                yield title, failed[0][:80]
             continue
         to_base = ratio(rounds, by.get(BASE, []), "rate")
         moved = [number(middle(rounds, field)) if cell[0] == "delay" and
@@ -238,8 +240,8 @@ def cell_rows(data, cell):
 
 def line_of(row):
     if len(row) == 2:
-        return f"{row[0]:<34} {row[1]}"
-    return f"{row[0]:<34}" + "".join(f"{word:>11}" for word in row[1:])
+        return f"{row[0]:<44} {row[1]}"
+    return f"{row[0]:<44}" + "".join(f"{word:>11}" for word in row[1:])
 
 
 def heading(data):
@@ -258,12 +260,19 @@ def text(data):
                          for what, value, word in aims(data)]
     lines += ["", "Memory"] + [f"  {what}: {value}"
                                for what, value in memory_rows(data)]
+    lines += ["", "Rounds that failed, and do not count"] + failed_lines(data)
     for where, found in data.extra.get("complaints", {}).items():
         for keeper, said in found.items():
             lines.append(f"{keeper} ({where}): {said['lines']} lines in its "
                          f"error log, {said['degraded']} degraded writes; "
                          f"first: {said['first'][:200]}")
     return "\n".join(lines) + "\n"
+
+
+def failed_lines(data):
+    return [f"  {data.titles[keeper]}, {cell_title(cell)}: {why[:160]}"
+            for (cell, keeper), found in data.failures.items()
+            for why in found] or ["  none"]
 
 
 def cell_order(cell):
@@ -404,7 +413,7 @@ counted by the relay that adds the delay. A request that changes a session
 reads it first. Every answer was compared with what had been written. Databases
 are as their packages configure them: PostgreSQL waits for its disk, which
 memcached does not have. mod_session_cookie is measured where a browser could
-keep the cookie.
+keep the cookie. A round with one wrong answer does not count.
 """
 
 
@@ -414,7 +423,9 @@ def markdown(data):
            md_table(("what", "measured", "aim"), aims(data))]
     if memory_rows(data):
         out += ["## Memory\n", md_table(("what", ""), memory_rows(data))]
-    out.append("## All loads")
+    out += ["## Rounds that failed, and do not count\n",
+            *("* " + line.strip() for line in failed_lines(data)),
+            "\n## All loads"]
     for cell in sorted(data.results, key=cell_order):
         out += [f"\n### {cell_title(cell)}\n",
                 md_table(HEAD, cell_rows(data, cell))]

@@ -176,15 +176,14 @@ def run_phase(args, plan, keepers, stores, network, cells, results, failures):
             turn = i % len(keepers)
             for keeper in keepers[turn:] + keepers[:turn]:
                 cell = (which,) + load
-                if not keeper.can_keep(load.size) or (
-                        (cell, keeper.name) in failures):
+                if not keeper.can_keep(load.size):
                     continue
                 try:
                     results[cell][keeper.name].append(measure(
                         args.tools, keeper, stores, network, load,
                         plan.seconds))
                 except BadAnswers as e:
-                    failures[cell, keeper.name] = str(e)
+                    failures[cell, keeper.name].append(str(e))
         print(f"{which}: round {i + 1} of {plan.rounds} done", flush=True)
 
 
@@ -309,7 +308,7 @@ def complaints(keepers):
 
 def run(args, plan, folder):
     results = collections.defaultdict(lambda: collections.defaultdict(list))
-    failures = {}
+    failures = collections.defaultdict(list)
     extra = {"complaints": {}}
     for delay, cells in ((0, plan.direct), (DELAY_USEC, plan.relayed)):
         where = os.path.join(folder, "delay" if delay else "direct")
