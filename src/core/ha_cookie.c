@@ -6,8 +6,8 @@
  * leaves this file until the signature held.
  *
  * Signed is name 0x00 facts. Facts have one length and no byte 0, so no two
- * pairs of name and facts give the same bytes, whatever is in a name. They go
- * in one after the other: a name has no limit here, hence no buffer fits it.
+ * pairs of name and facts give the same bytes, whatever is in a name. A name
+ * has a limit, so that both fit a buffer: one call costs a third of several.
  */
 #include "ha_cookie.h"
 
@@ -16,6 +16,7 @@
 #include <apr_encode.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #define VERSION 1
 
@@ -85,23 +86,22 @@ static int decode(unsigned char *bytes, const char *text, apr_size_t len)
 static void sign_text(char text[MAC_LEN + 1], const ha_key_t *key,
                       span_t name, const char *facts)
 {
+    unsigned char signed_text[HA_COOKIE_NAME_MAX + 1 + FACTS_LEN];
     unsigned char mac[MAC_BYTES];
-    size_t len = sizeof(mac);
-    EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL,
-                                                  key->mac, HA_KEY_BYTES);
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
 
-    if (pkey == NULL || md == NULL
-        || EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, pkey) != 1
-        || (name.len > 0 && EVP_DigestSignUpdate(md, name.data, name.len) != 1)
-        || EVP_DigestSignUpdate(md, "", 1) != 1
-        || EVP_DigestSignUpdate(md, facts, FACTS_LEN) != 1
-        || EVP_DigestSignFinal(md, mac, &len) != 1 || len != sizeof(mac)) {
+    if (name.len <= HA_COOKIE_NAME_MAX) {
+        if (name.len > 0) {
+            memcpy(signed_text, name.data, name.len);
+        }
+        signed_text[name.len] = '\0';
+        memcpy(signed_text + name.len + 1, facts, FACTS_LEN);
+    }
+    if (name.len > HA_COOKIE_NAME_MAX
+        || HMAC(EVP_sha256(), key->mac, HA_KEY_BYTES, signed_text,
+                name.len + 1 + FACTS_LEN, mac, NULL) == NULL) {
         /* To go on would make or take a signature of chance bytes. */
         abort();
     }
-    EVP_MD_CTX_free(md);
-    EVP_PKEY_free(pkey);
     apr_encode_base64_binary(text, mac, MAC_BYTES, APR_ENCODE_BASE64URL, NULL);
 }
 
@@ -176,7 +176,8 @@ ha_cookie_e ha_cookie_verify(ha_cookie_t *cookie, const ha_ring_t *ring,
     if (is_other_version(value)) {
         return HA_COOKIE_VERSION;
     }
-    if (!has_form(value) || !decode(facts, value.data, FACTS_LEN)) {
+    if (name.len > HA_COOKIE_NAME_MAX || !has_form(value)
+        || !decode(facts, value.data, FACTS_LEN)) {
         return HA_COOKIE_MALFORMED;
     }
     key = find_key(ring, facts + AT_KEY_ID);

@@ -59,7 +59,8 @@ const char *ha_cookie_name(ha_cookie_e result);
  *
  * @param cookie filled on HA_COOKIE_OK, all zero otherwise
  * @param ring the keys
- * @param name the cookie's name, of any length
+ * @param name the cookie's name, at most HA_COOKIE_NAME_MAX bytes; a longer
+ *             one is malformed
  * @param value the cookie's value, unquoted
  * @param now for the absolute end
  * @return HA_COOKIE_OK, or why it is refused
@@ -73,7 +74,7 @@ ha_cookie_e ha_cookie_verify(ha_cookie_t *cookie, const ha_ring_t *ring,
  *
  * @param cookie what it says
  * @param ring at least one key
- * @param name the cookie's name, of any length
+ * @param name the cookie's name, at most HA_COOKIE_NAME_MAX bytes
  * @param p owns the value
  * @return the value, terminated, safe in a cookie and in a URL
  */

@@ -64,6 +64,9 @@
 /** Bytes of one cookie value that is looked at; longer ones are refused. */
 #define HA_COOKIE_MAX 4096
 
+/** Bytes of a cookie's name: it is signed with the value, in one piece. */
+#define HA_COOKIE_NAME_MAX 256
+
 /** Cookies of our name in one request that are tried before giving up. */
 #define HA_COOKIES_TRIED 8
 

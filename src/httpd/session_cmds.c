@@ -346,6 +346,11 @@ static const char *set_cookie_name(cmd_parms *cmd, void *confv,
         return apr_psprintf(cmd->pool, "%s must be a token, without spaces, "
                             "'=', ';' or ',', not '%s'", cmd->cmd->name, arg);
     }
+    if (strlen(arg) > HA_COOKIE_NAME_MAX) {
+        return apr_psprintf(cmd->pool, "%s may have %d characters, not %d: "
+                            "'%s'", cmd->cmd->name, HA_COOKIE_NAME_MAX,
+                            (int)strlen(arg), arg);
+    }
     conf->cookie_name = arg;
     return NULL;
 }

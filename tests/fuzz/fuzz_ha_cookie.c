@@ -73,8 +73,12 @@ static void read_named(const ha_ring_t *ring, span_t other, apr_pool_t *p)
 {
     ha_cookie_t cookie = { { 1, 2, 3 }, 4, 0, 0 };
     ha_cookie_t found;
-    span_t value = span_of_text(ha_cookie_sign(&cookie, ring, other, p));
+    span_t value;
 
+    if (other.len > HA_COOKIE_NAME_MAX) {
+        other.len = HA_COOKIE_NAME_MAX;
+    }
+    value = span_of_text(ha_cookie_sign(&cookie, ring, other, p));
     demand(ha_cookie_verify(&found, ring, other, value, 1) == HA_COOKIE_OK);
     demand(ha_cookie_verify(&found, ring, name, value, 1)
            == (span_is_equal(other, name) ? HA_COOKIE_OK : HA_COOKIE_FORGED));

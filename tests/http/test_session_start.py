@@ -103,6 +103,8 @@ WRONG = [
     ("SessionHACookieName a=b",
      "SessionHACookieName must be a token, without spaces"),
     ('SessionHACookieName "a b"', "not 'a b'"),
+    (f"SessionHACookieName {'c' * 257}",
+     "SessionHACookieName may have 256 characters, not 257: 'ccc"),
     ('SessionHACookieName ""', "SessionHACookieName takes one argument, "
      "the name"),
     ("SessionHACookiePath shop", "must begin with '/'"),
