@@ -4,15 +4,19 @@
  * folded survives a snapshot. The check keeps a fuzzer out of the records, so
  * the same bytes are also read as a list of kind, flags, length and body, and
  * made into records with a good check; the first byte says how many of these
- * go into the first of two values.
+ * go into the first of two values. All of that once in clear and once sealed:
+ * the made records are then the bodies of good boxes, and what is read as it
+ * came must not be believed.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include <apr_general.h>
+#include <apr_strings.h>
 #include <openssl/sha.h>
 
 #include "ha_delta.h"
+#include "ha_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,6 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static apr_pool_t *pool;
 static ha_sid_t sid;
+static ha_ring_t ring;
+static const ha_seal_t on = { &ring, HA_ENCRYPTION_ON };
+static const ha_seal_t *seal; /* of this round */
 
 static void demand(int holds)
 {
@@ -31,8 +38,8 @@ static void demand(int holds)
 
 static int is_same(const ha_image_t *a, const ha_image_t *b)
 {
-    return span_is_equal(ha_delta_encode_image(&sid, a, NULL, pool),
-                         ha_delta_encode_image(&sid, b, NULL, pool));
+    return span_is_equal(ha_delta_encode_image(&sid, a, seal, pool),
+                         ha_delta_encode_image(&sid, b, seal, pool));
 }
 
 /* Fold a value and everything that must follow from that. */
@@ -44,7 +51,7 @@ static ha_image_t *fold_any(span_t value)
     ha_fold_t fold;
     span_t good;
 
-    result = ha_delta_fold(image, &fold, &sid, NULL, value);
+    result = ha_delta_fold(image, &fold, &sid, seal, value);
     demand(result == fold.result);
     demand(fold.good <= value.len && fold.head <= fold.good);
     demand(fold.records * (apr_size_t)FRAME <= fold.good);
@@ -54,15 +61,15 @@ static ha_image_t *fold_any(span_t value)
     demand(result != HA_FOLD_DAMAGED || fold.records > 0);
     good = span_of(value.data, fold.good);
     if (good.len > 0) {
-        demand(ha_delta_fold(again, &fold, &sid, NULL, good) == HA_FOLD_OK);
+        demand(ha_delta_fold(again, &fold, &sid, seal, good) == HA_FOLD_OK);
         demand(is_same(image, again));
-        demand(ha_delta_fold(again, &fold, &sid, NULL, good) == HA_FOLD_OK);
+        demand(ha_delta_fold(again, &fold, &sid, seal, good) == HA_FOLD_OK);
         demand(is_same(image, again));
     }
     again = ha_image_make(pool);
-    good = ha_delta_encode_image(&sid, image, NULL, pool);
+    good = ha_delta_encode_image(&sid, image, seal, pool);
     if (good.len <= HA_VALUE_MAX) {
-        demand(ha_delta_fold(again, &fold, &sid, NULL, good) == HA_FOLD_OK);
+        demand(ha_delta_fold(again, &fold, &sid, seal, good) == HA_FOLD_OK);
         demand(is_same(image, again));
     }
     demand(ha_image_covers(image, image));
@@ -100,7 +107,15 @@ static int next_record(char **at, const uint8_t **data, size_t *size)
     memcpy(frame + FRAME - CHECK, digest, CHECK);
     memcpy(*at, frame, FRAME);
     memcpy(*at + FRAME, *data, len);
-    *at += FRAME + len;
+    if (seal != NULL) {
+        span_t clear = span_of(apr_pmemdup(pool, *at, FRAME + len),
+                               FRAME + len);
+
+        *at += ha_record_copy(*at, &clear, &sid, seal).len;
+    }
+    else {
+        *at += FRAME + len;
+    }
     *data += len;
     *size -= len;
     return 1;
@@ -110,7 +125,8 @@ static int next_record(char **at, const uint8_t **data, size_t *size)
 static void fold_made(const uint8_t *data, size_t size)
 {
     /* A record takes 4 bytes of input at least and adds its frame. */
-    char *bytes = apr_palloc(pool, size * (FRAME / 4 + 1) + FRAME);
+    char *bytes = apr_palloc(pool, size * ((FRAME + HA_SEAL_EXTRA) / 4 + 1)
+                                   + FRAME + HA_SEAL_EXTRA);
     char *at = bytes;
     char *half = bytes;
     unsigned int first = size > 0 ? data[0] & 15 : 0;
@@ -142,13 +158,21 @@ static void fold_made(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const unsigned char id[HA_SID_BYTES] = "of the fuzzer";
+    static const unsigned char secret[HA_KEY_BYTES] = "of the fuzzer, too";
 
     if (pool == NULL) {
         demand(apr_initialize() == APR_SUCCESS);
         demand(apr_pool_create(&pool, NULL) == APR_SUCCESS);
         ha_sid_init(&sid, id);
+        ha_ring_init(&ring, secret);
     }
+    seal = NULL;
     fold_any(span_of((const char *)data, size));
+    fold_made(data, size);
+    seal = &on;
+    /* Whoever has no secret adds nothing. */
+    demand(is_same(fold_any(span_of((const char *)data, size)),
+                   ha_image_make(pool)));
     fold_made(data, size);
     apr_pool_clear(pool);
     return 0;
