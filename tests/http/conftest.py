@@ -14,6 +14,7 @@ from backend import Clone          # noqa: E402
 from client import Jar             # noqa: E402
 from httpd import Httpd            # noqa: E402
 from memcached import Memcached    # noqa: E402
+from relay import Relay            # noqa: E402
 
 
 @pytest.fixture
@@ -55,6 +56,24 @@ def memcacheds(workdir):
     yield factory
     for node in started:
         node.kill9()
+
+
+@pytest.fixture
+def relays(workdir):
+    """relays(nodes) -> a relay before each, named and used like the node."""
+    started = []
+
+    def factory(nodes):
+        result = []
+        for node in nodes:
+            relay = Relay(node.port, workdir, node.name)
+            started.append(relay)
+            result.append(relay.start())
+        return result
+
+    yield factory
+    for relay in started:
+        relay.kill9()
 
 
 @pytest.fixture
