@@ -9,12 +9,12 @@
  * says something else is bad, not fast.
  *
  * The sessions are made first, then a tenth of SECONDS warms up. Then it
- * prints "ready", and all counts. At the end it prints one JSON object: good and bad answers, how long the sessions
- * took to make, and for reads, writes and both: how many, and 50th and 99th
- * percentile and maximum of the time from request to answer in microseconds,
- * of every single one. With BUCKET_MSEC also how many answers, and the slowest,
- * in each such span, from "begun" (CLOCK_MONOTONIC, seconds). SECONDS of 0 only
- * makes the sessions.
+ * prints "ready", and all counts. At the end it prints one JSON object: good
+ * and bad answers, how long the sessions took to make, and for reads, writes
+ * and both: how many, and 50th and 99th percentile and maximum of the time from
+ * request to answer in microseconds, of every single one. With BUCKET_MSEC also
+ * how many answers, and the slowest, in each such span, from "begun"
+ * (CLOCK_MONOTONIC, seconds). SECONDS of 0 only makes the sessions.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -144,6 +144,11 @@ def aims_of_rate(data):
                      rounds_of(data, "direct", 100, clients, "pg"), "rate")
         yield verdict(f"writes/s, R=2 to mod_session_dbd on PostgreSQL, "
                       f"{clients} client{'s' * (clients > 1)}", rate, 5, False)
+        most = ratio(rounds_of(data, "direct", 100, clients, BASE),
+                     rounds_of(data, "direct", 100, clients, "pg"), "rate")
+        if most:
+            yield ("the same, httpd without sessions: more than this nobody "
+                   "can have here", f"{most:.2f}", "no aim")
     for keeper in ("ha1", "ha2", "ha3"):
         rate, cell = worst_ratio(data, keeper, "phplock")
         at = f" (worst: {cell_title(cell)})" if cell else ""
