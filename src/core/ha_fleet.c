@@ -203,3 +203,54 @@ void ha_fleet_past(ha_fleet_list_t lists[HA_PAST_MAX], unsigned int *count,
         }
     }
 }
+
+/* The place of a web server in a watch; a new one has the oldest place. */
+static ha_fleet_watch_t *find_watch(ha_fleet_watch_t *watch, span_t id,
+                                    apr_time_t now)
+{
+    char padded[HA_FLEET_ID] = { 0 };
+    unsigned int oldest = 0;
+    unsigned int i;
+
+    memcpy(padded, id.data, id.len < sizeof(padded) ? id.len
+                                                    : sizeof(padded));
+    for (i = 0; i < HA_FLEET_MAX; i++) {
+        if (memcmp(watch[i].id, padded, sizeof(padded)) == 0) {
+            return &watch[i];
+        }
+        if (watch[i].since < watch[oldest].since) {
+            oldest = i;
+        }
+    }
+    memset(&watch[oldest], 0, sizeof(*watch));
+    memcpy(watch[oldest].id, padded, sizeof(padded));
+    watch[oldest].since = now;
+    return &watch[oldest];
+}
+
+ha_fleet_news_e ha_fleet_judge(ha_fleet_watch_t *watch, unsigned int *differ,
+                               const ha_fleet_member_t *self,
+                               const ha_fleet_member_t *other, apr_time_t now)
+{
+    ha_fleet_watch_t *at;
+
+    *differ = HA_FLEET_SAME;
+    if (other->seen < now - apr_time_from_sec(HA_FLEET_STALE_SEC)
+        || span_is_equal(self->id, other->id)) {
+        return HA_FLEET_NO_NEWS;
+    }
+    *differ = ha_fleet_compare(self, other);
+    at = find_watch(watch, other->id, now);
+    if (at->differ != *differ) {
+        at->differ = *differ;
+        at->since = now;
+        at->is_long = 0;
+        return *differ != HA_FLEET_SAME ? HA_FLEET_DIFFERS : HA_FLEET_AGREES;
+    }
+    if (*differ != HA_FLEET_SAME && !at->is_long
+        && now - at->since >= apr_time_from_sec(HA_FLEET_LONG_SEC)) {
+        at->is_long = 1;
+        return HA_FLEET_LASTS;
+    }
+    return HA_FLEET_NO_NEWS;
+}

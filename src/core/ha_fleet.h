@@ -148,4 +148,36 @@ void ha_fleet_past(ha_fleet_list_t lists[HA_PAST_MAX], unsigned int *count,
 void ha_fleet_past_add(ha_fleet_list_t lists[HA_PAST_MAX],
                        unsigned int *count, const ha_fleet_list_t *list);
 
+/** What is remembered of another web server, in between. Plain data. */
+typedef struct ha_fleet_watch_t {
+    char id[HA_FLEET_ID];   /**< whose; zeros: nobody's yet */
+    apr_uint32_t differ;    /**< in what it differed, ha_fleet_differ_e */
+    apr_uint32_t is_long;   /**< 1: it has been said that this lasts */
+    apr_time_t since;       /**< when it began to differ so */
+} ha_fleet_watch_t;
+
+/** What is worth a word. */
+typedef enum ha_fleet_news_e {
+    HA_FLEET_NO_NEWS = 0,
+    HA_FLEET_DIFFERS, /**< it has begun to differ, or differs otherwise */
+    HA_FLEET_LASTS,   /**< it has for HA_FLEET_LONG_SEC */
+    HA_FLEET_AGREES   /**< it did, and is the same now */
+} ha_fleet_news_e;
+
+/**
+ * Judge another web server's entry: each change is told once.
+ *
+ * @param watch HA_FLEET_MAX entries, changed; who is not in yet takes the
+ *        place that was changed longest ago
+ * @param differ filled with what it differs in
+ * @param self entry of this web server
+ * @param other one that has not been written for long is passed over
+ * @param now the clock
+ */
+HA_CHECK_RESULT
+ha_fleet_news_e ha_fleet_judge(ha_fleet_watch_t *watch, unsigned int *differ,
+                               const ha_fleet_member_t *self,
+                               const ha_fleet_member_t *other,
+                               apr_time_t now);
+
 #endif

@@ -19,6 +19,15 @@
 /** Web servers that share the nodes and tell each other so. */
 #define HA_FLEET_MAX 64
 
+/**
+ * Seconds for which two web servers may differ before that is an error: to
+ * reload all of them one after the other takes minutes.
+ */
+#define HA_FLEET_LONG_SEC 600
+
+/** Seconds without a new entry after which a web server is not there. */
+#define HA_FLEET_STALE_SEC 60
+
 /** Bytes of a web server's name for others: host, colon and port. */
 #define HA_FLEET_LABEL_MAX 270
 

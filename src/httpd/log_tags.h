@@ -51,6 +51,11 @@
  * 0120 crit    more copies needed than there are
  * 0130 crit    SessionHAZone names a zone that no node is in
  * 0131 crit    SessionHAFarWrites async without SessionHAZone
+ * 0140 warning another web server is set up otherwise
+ * 0141 notice  it is set up like this one again
+ * 0142 error   it is set up otherwise for long
+ * 0143 notice  start: the list of nodes was another one
+ * 0144 error   a child cannot work behind its requests
  * 0170 warning sessions go to another host in clear
  * 0171 error   the file of secrets has changed and is bad, the old ones stay
  * 0172 notice  the file of secrets has changed and is taken

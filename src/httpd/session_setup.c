@@ -20,6 +20,7 @@
 #include "log_tags.h"
 #include "session_check.h"
 #include "session_far.h"
+#include "session_fleet.h"
 #include "session_module.h"
 #include "session_secret.h"
 
@@ -32,6 +33,7 @@ typedef struct kept_t {
     ha_shm_t *shm;            /* NULL until the shm store is first used */
     ha_health_t *health;      /* NULL until memcached is first used */
     ha_recent_t *recent;
+    session_fleet_t *fleet;   /* NULL until memcached is first used */
     session_counts_t *counts;
     session_ring_t ring;
     ha_courier_board_t *board; /* as health */
@@ -129,6 +131,9 @@ static int make_memory(kept_t *kept, server_rec *s,
     if (rv == APR_SUCCESS && top->nodes != NULL && kept->board == NULL) {
         rv = ha_courier_board_create(&kept->board, pprocess);
     }
+    if (rv == APR_SUCCESS && top->nodes != NULL && kept->fleet == NULL) {
+        rv = session_fleet_create(&kept->fleet, pprocess);
+    }
     if (rv == APR_SUCCESS && top->nodes == NULL) {
         if (kept->shm == NULL) {
             rv = ha_shm_create(&kept->shm, size, pprocess);
@@ -211,7 +216,8 @@ static int make_ring(kept_t *kept, server_rec *s,
 /* ---- the site ------------------------------------------------------------ */
 
 static int make_store(session_site_t *site, kept_t *kept,
-                      const session_server_t *top, apr_pool_t *pconf)
+                      const session_server_t *top, apr_pool_t *pconf,
+                      apr_pool_t *ptemp)
 {
     apr_status_t rv;
 
@@ -224,6 +230,10 @@ static int make_store(session_site_t *site, kept_t *kept,
                           (const ha_mc_node_t *)top->nodes->elts,
                           (unsigned int)top->nodes->nelts, kept->health,
                           tell, site->server, pconf);
+    if (rv == APR_SUCCESS) {
+        rv = session_fleet_prepare(site, kept->fleet, &kept->ring.ring,
+                                   pconf, ptemp);
+    }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, site->server, HALOG(0113)
                      "the memcached store for %d nodes cannot be made",
@@ -322,7 +332,7 @@ static session_site_t *make_site(kept_t *kept, const session_server_t *top,
                      "shared memory for secrets cannot be made");
         return NULL;
     }
-    return make_store(site, kept, top, pconf) ? site : NULL;
+    return make_store(site, kept, top, pconf, ptemp) ? site : NULL;
 }
 
 int session_setup_post_config(apr_pool_t *pconf, apr_pool_t *plog,
@@ -375,4 +385,10 @@ void session_setup_child_init(apr_pool_t *pchild, server_rec *s)
         return;
     }
     session_far_child_init(the_site, pchild);
+    rv = session_fleet_start(the_site);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, HALOG(0144)
+                     "this child cannot work behind its requests: other "
+                     "web servers hear nothing of it");
+    }
 }

@@ -376,6 +376,79 @@ START_TEST(earlier_lists_come_once_each_and_latest_first)
 }
 END_TEST
 
+/* One entry after the other: seconds, nodes, and what is said. */
+static const struct {
+    int sec;
+    const char *names;
+    ha_fleet_news_e news;
+} entries[] = {
+    { 0, "ab", HA_FLEET_NO_NEWS },   { 10, "ab", HA_FLEET_NO_NEWS },
+    { 20, "abc", HA_FLEET_DIFFERS }, { 30, "abc", HA_FLEET_NO_NEWS },
+    { 40, "ab", HA_FLEET_AGREES },   { 50, "ab", HA_FLEET_NO_NEWS },
+    { 60, "a", HA_FLEET_DIFFERS },   { 659, "a", HA_FLEET_NO_NEWS },
+    { 660, "a", HA_FLEET_LASTS },    { 670, "a", HA_FLEET_NO_NEWS },
+    { 2000, "a", HA_FLEET_NO_NEWS }, { 2010, "ab", HA_FLEET_AGREES },
+};
+
+START_TEST(each_change_is_told_once_and_what_lasts_once_more)
+{
+    ha_fleet_watch_t watch[HA_FLEET_MAX];
+    ha_fleet_member_t self = member_of("00", NOW, "ab");
+    unsigned int differ;
+    unsigned int i;
+
+    memset(watch, 0, sizeof(watch));
+    for (i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
+        apr_time_t now = NOW + apr_time_from_sec(entries[i].sec);
+        ha_fleet_member_t other = member_of("11", now, entries[i].names);
+
+        other.is_genuine = 1;
+        ck_assert_int_eq(ha_fleet_judge(watch, &differ, &self, &other, now),
+                         entries[i].news);
+        ck_assert_uint_eq(differ, strcmp(entries[i].names, "ab") == 0
+                                  ? HA_FLEET_SAME : HA_FLEET_NODES);
+        ck_assert_int_eq(ha_fleet_judge(watch, &differ, &self, &self, now),
+                         HA_FLEET_NO_NEWS);
+    }
+}
+END_TEST
+
+START_TEST(who_wrote_nothing_for_long_is_passed_over)
+{
+    ha_fleet_watch_t watch[HA_FLEET_MAX];
+    ha_fleet_member_t self = member_of("00", NOW, "ab");
+    ha_fleet_member_t other =
+        member_of("11", NOW - apr_time_from_sec(HA_FLEET_STALE_SEC), "a");
+    unsigned int differ;
+
+    memset(watch, 0, sizeof(watch));
+    other.is_genuine = 1;
+    ck_assert_int_eq(ha_fleet_judge(watch, &differ, &self, &other, NOW + 1),
+                     HA_FLEET_NO_NEWS);
+    ck_assert_int_eq(ha_fleet_judge(watch, &differ, &self, &other, NOW),
+                     HA_FLEET_DIFFERS);
+}
+END_TEST
+
+START_TEST(more_web_servers_than_places_are_watched_in_turn)
+{
+    ha_fleet_watch_t watch[HA_FLEET_MAX];
+    ha_fleet_member_t self = member_of("self", NOW, "ab");
+    unsigned int differ;
+    int i;
+
+    memset(watch, 0, sizeof(watch));
+    for (i = 0; i < 3 * HA_FLEET_MAX; i++) {
+        ha_fleet_member_t other = member_of(apr_psprintf(pool, "%d", i),
+                                            NOW, "a");
+
+        ck_assert_int_eq(ha_fleet_judge(watch, &differ, &self, &other,
+                                        NOW + i), HA_FLEET_DIFFERS);
+        ck_assert_uint_eq(differ, HA_FLEET_SECRETS);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ha_fleet");
@@ -401,6 +474,9 @@ int main(void)
     tcase_add_test(tcase, zones_and_weights_make_another_list);
     tcase_add_test(tcase, rings_are_told_apart_by_their_secrets_alone);
     tcase_add_test(tcase, earlier_lists_come_once_each_and_latest_first);
+    tcase_add_test(tcase, each_change_is_told_once_and_what_lasts_once_more);
+    tcase_add_test(tcase, who_wrote_nothing_for_long_is_passed_over);
+    tcase_add_test(tcase, more_web_servers_than_places_are_watched_in_turn);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
