@@ -89,12 +89,27 @@ class Memcached(Process):
                 result[words[1]] = int(value) if value.isdigit() else value
         return result
 
+    def asked(self):
+        """What it was asked about sessions, since this was called first.
+
+        The item by which web servers know each other is not counted.
+        """
+        self.command("stats detail on", (b"OK\r\n",))
+        for line in self.command("stats detail dump").decode().splitlines():
+            words = line.split()
+            if words[:2] == ["PREFIX", "ha1"]:
+                return {words[i]: int(words[i + 1])
+                        for i in range(2, len(words), 2)}
+        return {}
+
     def keys(self):
-        """Every key it holds, sorted."""
+        """Every key it holds, sorted, but for what web servers tell each
+        other: that is on all nodes, soon after a start."""
         text = self.command("lru_crawler metadump all").decode()
         return sorted(
             urllib.parse.unquote(line.split(" ", 1)[0][len("key="):])
-            for line in text.splitlines() if line.startswith("key="))
+            for line in text.splitlines() if line.startswith("key=")
+            and not line.startswith("key=ha1-fleet "))
 
     def get(self, key):
         """The value as bytes, or None."""

@@ -289,7 +289,7 @@ static void play(sim_t *sim, unsigned int actor, void *ctx)
     }
 }
 
-/* ---- one history ---------------------------------------------------------- */
+/* ---- one history --------------------------------------------------------- */
 
 static void read_list(sim_t *sim, sim_list_t *list, const char *text,
                       apr_pool_t *p)
