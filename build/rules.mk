@@ -110,7 +110,7 @@ SO := $(OUT)/modules/mod_session_ha.so \
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san fuzz fuzz-run soak demo bench-router bench-session bench-tools \
+        check-san fuzz fuzz-run soak demo bench-router bench-seal bench-session bench-tools \
         deps-bench install uninstall clean help
 .SECONDARY:
 
@@ -291,6 +291,14 @@ bench-session: all bench-tools
 bench-router: $(OUT)/modules/mod_proxy_balancer_clone.so
 	@MODULES=$(OUT)/modules $(PYTHON) bench/router_ratio.py
 
+# What sealing a record costs, in microseconds; see SessionHAEncryption.
+$(OUT)/obj/bench/%.o: bench/%.c $(OUT)/obj/flags
+	$(call compile,$(TEST_FLAGS))
+$(OUT)/bench/seal_speed: $(OUT)/obj/bench/seal_speed.o $(OUT)/lib/core_ha.a
+	$(call link_test)
+bench-seal: $(OUT)/bench/seal_speed
+	@$<
+
 # ---- install ---------------------------------------------------------------
 
 INSTALL := DESTDIR='$(DESTDIR)' OUT='$(OUT)' LIBEXECDIR='$(LIBEXECDIR)' \
@@ -317,6 +325,7 @@ help:
 #: make bench-router requests a second through the router and through stock
 #: make bench-session sessions of ours and of others, 10 minutes; see README
 #: make deps-bench  install those others: PostgreSQL, PHP, database drivers
+#: make bench-seal  what sealing a record costs
 #: make check       unit, HTTP and lint tests and the demonstration
 #: make check-unit  make check-http  make check-lint     one of them
 #: make check-san   sanitizers, valgrind, both compilers, every MPM
