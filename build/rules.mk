@@ -110,8 +110,8 @@ SO := $(OUT)/modules/mod_session_ha.so \
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san fuzz fuzz-run soak demo bench-router bench-seal bench-session bench-tools \
-        deps-bench install uninstall clean help
+        check-san fuzz fuzz-run soak demo bench-router bench-seal \
+        bench-session bench-tools deps-bench install uninstall clean help
 .SECONDARY:
 
 all: $(SO)
