@@ -17,6 +17,7 @@
  *   src/httpd/session_state.c     the session of a request, and its load
  *   src/httpd/session_protocol.c  save, end, touch, and the time budget
  *   src/httpd/session_far.c       copies in far zones, behind the request
+ *   src/httpd/session_lock.c      one request of a session at a time
  *   src/httpd/session_cookie.c    the cookie in headers
  *   src/httpd/session_header.c    the header for the application
  *   src/httpd/session_delta.c     the header with the application's changes

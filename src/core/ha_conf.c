@@ -36,6 +36,8 @@ void ha_conf_init(ha_conf_t *conf)
     conf->unknown_policy = HA_UNSET;
     conf->save_policy = HA_UNSET;
     conf->copies_header = NULL;
+    conf->exclusive = HA_UNSET;
+    conf->exclusive_wait = HA_UNSET;
     conf->idle = HA_UNSET;
     conf->lifetime = HA_UNSET;
 }
@@ -59,6 +61,9 @@ void ha_conf_merge(ha_conf_t *conf, const ha_conf_t *base,
                                   base->unknown_policy);
     conf->save_policy = set_or(over->save_policy, base->save_policy);
     conf->copies_header = text_or(over->copies_header, base->copies_header);
+    conf->exclusive = set_or(over->exclusive, base->exclusive);
+    conf->exclusive_wait = time_or(over->exclusive_wait,
+                                   base->exclusive_wait);
     conf->idle = time_or(over->idle, base->idle);
     conf->lifetime = time_or(over->lifetime, base->lifetime);
 }
@@ -144,6 +149,16 @@ ha_save_policy_e ha_conf_save_policy(const ha_conf_t *conf)
 const char *ha_conf_copies_header(const ha_conf_t *conf)
 {
     return text_or_none(conf->copies_header);
+}
+
+int ha_conf_exclusive(const ha_conf_t *conf)
+{
+    return set_or(conf->exclusive, 0);
+}
+
+apr_interval_time_t ha_conf_exclusive_wait(const ha_conf_t *conf)
+{
+    return time_or(conf->exclusive_wait, HA_LOCK_WAIT_DEFAULT_USEC);
 }
 
 apr_uint32_t ha_conf_idle_sec(const ha_conf_t *conf)

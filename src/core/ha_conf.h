@@ -68,6 +68,8 @@ typedef struct ha_conf_t {
     int unknown_policy;            /**< a ha_policy_e */
     int save_policy;               /**< a ha_save_policy_e */
     const char *copies_header;     /**< a token; "" says none under one */
+    int exclusive;                 /**< 1 on, 0 off */
+    apr_interval_time_t exclusive_wait; /**< for the request before */
     apr_interval_time_t idle;      /**< how long a session may idle */
     apr_interval_time_t lifetime;  /**< how old it may become, 0 for ever */
 } ha_conf_t;
@@ -138,6 +140,11 @@ ha_save_policy_e ha_conf_save_policy(const ha_conf_t *conf);
 
 /** @return the response header that tells of copies; NULL for none */
 const char *ha_conf_copies_header(const ha_conf_t *conf);
+/** @return 1 when a session has one request at a time here */
+int ha_conf_exclusive(const ha_conf_t *conf);
+
+/** @return how long a request waits for the one before it */
+apr_interval_time_t ha_conf_exclusive_wait(const ha_conf_t *conf);
 
 /** @return seconds a session may idle when nothing else says so */
 apr_uint32_t ha_conf_idle_sec(const ha_conf_t *conf);

@@ -64,7 +64,7 @@ static span_t token_of(const ha_lock_t *lock)
     return span_of_text(lock->token);
 }
 
-/* ---- answers -------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 typedef int (*judge_fn)(const ha_lock_t *lock, const ha_call_t *call);
 
@@ -94,7 +94,7 @@ static int is_foreign(const ha_lock_t *lock, const ha_call_t *call)
         && !is_mine(lock, call);
 }
 
-/* ---- batches -------------------------------------------------------------- */
+/* ---- batches ------------------------------------------------------------ */
 
 /* Calls to be made at the same time, one a node, and their answers. */
 typedef struct batch_t {
@@ -186,7 +186,7 @@ static int has_any(const ha_lock_t *lock, const batch_t *batch,
     return 0;
 }
 
-/* ---- take ----------------------------------------------------------------- */
+/* ---- take --------------------------------------------------------------- */
 
 static unsigned int count_bits(apr_uint64_t bits)
 {
@@ -249,7 +249,7 @@ ha_lock_e ha_lock_try(ha_lock_t *lock, apr_time_t now, apr_time_t deadline,
     return HA_LOCK_HELD;
 }
 
-/* ---- keep, give back ------------------------------------------------------ */
+/* ---- keep, give back ---------------------------------------------------- */
 
 /* Plan one call for each node that has the lock, or may have it. */
 static void plan_known(batch_t *batch, const ha_lock_t *lock, ha_verb_e verb,

@@ -61,6 +61,7 @@
  * 0172 notice  the file of secrets has changed and is taken
  * 0173 warning the file of secrets changed too often without a restart
  * 0174 crit    shared memory for secrets cannot be made
+ * 0160 crit    a child cannot keep locks
  * 0210 error   a node drops sessions that are not over
  * 0211 notice  a node answers again
  * 0212 warning a node is down
@@ -99,6 +100,8 @@
  * 0440 error   a session is sealed by a secret that the file has not
  * 0441 notice  all sessions can be opened again
  * 0442 error   a session is in clear where that is not believed
+ * 0433 warning a request waited in vain for another of its session
+ * 0434 error   the nodes lost a request's lock, and so its changes
  */
 
 #endif

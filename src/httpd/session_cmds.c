@@ -442,6 +442,15 @@ static const char *set_lifetime(cmd_parms *cmd, void *confv, const char *arg)
                          "1s and 365d, or 0 for no limit");
 }
 
+static const char *set_exclusive_wait(cmd_parms *cmd, void *confv,
+                                      const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    return take_interval(&conf->exclusive_wait, cmd, arg, 0,
+                         HA_LOCK_WAIT_MAX_USEC, "0 and 60s");
+}
+
 #define IN_DIR (RSRC_CONF | ACCESS_CONF)
 
 const command_rec session_cmds[] = {
@@ -498,6 +507,10 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHACopiesHeader", set_copies_header, NULL, IN_DIR,
         "the response header that tells how many copies there are (default "
         "None)"),
+    AP_INIT_FLAG("SessionHAExclusive", ap_set_flag_slot, OFFSET(exclusive),
+        IN_DIR, "On for one request of a session at a time (default Off)"),
+    AP_INIT_TAKE1("SessionHAExclusiveWait", set_exclusive_wait, NULL, IN_DIR,
+        "how long a request waits for the one before it (default 5s)"),
     AP_INIT_TAKE1("SessionHAIdleLimit", set_idle, NULL, IN_DIR,
         "how long a session may idle unless SessionMaxAge says so "
         "(default 30m)"),

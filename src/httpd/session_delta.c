@@ -72,7 +72,7 @@ static const char *fault_of(const session_state_t *state, request_rec *r)
     if (state == NULL) {
         return "there are no sessions at this place";
     }
-    if (state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED) {
+    if (session_state_is_closed(state)) {
         return "nobody could say what the session holds";
     }
     return state->session == NULL && session_root_of(r, 1)->is_answered

@@ -43,6 +43,9 @@ APLOG_USE_MODULE(session_ha);
 /* Seconds after which a client may try again: a few probes of a node. */
 #define RETRY_AFTER "5"
 
+/* And when the request before it was not done: it will be soon. */
+#define RETRY_AFTER_BUSY "1"
+
 static ap_filter_rec_t *the_filter;
 static ap_filter_rec_t *delta_filter;
 
@@ -103,8 +106,7 @@ static int may_be_blank(const session_state_t *state, request_rec *r)
 /* Whether nobody may go on as if there were no session. */
 static int is_fatal(const session_state_t *state, request_rec *r)
 {
-    return (state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED)
-        && !may_be_blank(state, r);
+    return session_state_is_closed(state) && !may_be_blank(state, r);
 }
 
 static int status_of(const session_state_t *state)
@@ -177,8 +179,10 @@ session_state_t *session_hooks_session(request_rec *r)
 static int refuse(session_state_t *state, request_rec *r)
 {
     state->is_refused = 1;
-    if (state->found == SESSION_UNKNOWN) {
-        apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
+    if (state->found != SESSION_BLOCKED) {
+        apr_table_setn(r->err_headers_out, "Retry-After",
+                       state->found == SESSION_BUSY ? RETRY_AFTER_BUSY
+                                                    : RETRY_AFTER);
     }
     return status_of(state);
 }
@@ -412,8 +416,7 @@ int session_hooks_log(request_rec *r)
 
     for (; state != NULL; state = state->next) {
         if (state->save != NULL && state->z->dirty
-            && state->found != SESSION_UNKNOWN
-            && state->found != SESSION_BLOCKED) {
+            && !session_state_is_closed(state)) {
             ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0409)
                           "session changed after the answer had begun, the "
                           "change is lost");

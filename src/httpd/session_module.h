@@ -16,6 +16,7 @@
 #include "ha_conf.h"
 #include "ha_courier.h"
 #include "ha_health.h"
+#include "ha_keeper.h"
 #include "ha_recent.h"
 #include "ha_store_mc.h"
 #include "ha_store_shm.h"
@@ -50,6 +51,10 @@ typedef struct session_counts_t {
     volatile apr_uint64_t locked;        /**< copies that no secret opened */
     volatile apr_uint32_t is_locked;     /**< 1: said so, and not yet over */
     volatile apr_uint32_t locked_sec;    /**< when a copy was locked last */
+    volatile apr_uint64_t lock_taken;    /**< requests that had it alone */
+    volatile apr_uint64_t lock_waited;   /**< of these, waited for another */
+    volatile apr_uint64_t lock_busy;     /**< that waited in vain */
+    volatile apr_uint64_t lock_lost;     /**< changes of who lost the lock */
     session_alarm_t unknown;             /**< sessions nobody could say of */
     session_alarm_t few;                 /**< copies fewer than needed */
     volatile apr_uint64_t ahead;         /**< loads ahead of this clock */
@@ -74,6 +79,8 @@ typedef struct session_site_t {
     apr_array_header_t *cookies; /**< every name our cookies may have */
     int is_clear;               /**< mod_session_crypto is loaded, and what is
                                      stored is not encrypted by us */
+    int has_exclusive;          /**< SessionHAExclusive On stands somewhere */
+    ha_keeper_t *keeper;        /**< of this child; NULL where not needed */
     int is_broken;              /**< this child could not open the store */
 } session_site_t;
 

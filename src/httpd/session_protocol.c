@@ -15,6 +15,7 @@
 #include "session_cookie.h"
 #include "session_far.h"
 #include "session_header.h"
+#include "session_lock.h"
 
 APLOG_USE_MODULE(session_ha);
 
@@ -360,6 +361,20 @@ static int is_beyond_header(const session_state_t *state,
         && session_header_length(table, p) > SESSION_HEADER_MAX;
 }
 
+/* Another request may have it by now, and have read what was there. */
+static void refuse_unlocked(session_state_t *state, request_rec *r)
+{
+    apr_atomic_inc64(&session_site()->counts->save_failed);
+    apr_atomic_inc64(&session_site()->counts->lock_lost);
+    state->is_failed = 1;
+    state->save = apr_psprintf(state->pool, "0/%u failed", state->replicas);
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0434)
+                  "session %s: the nodes did not keep the lock of this "
+                  "request; its changes are lost, what was stored before "
+                  "stays", state->session != NULL
+                  ? ha_session_sid(state->session)->tag : "(new)");
+}
+
 static void store_changes(session_state_t *state, request_rec *r)
 {
     apr_table_t *after = session_state_table(state, r->pool);
@@ -392,6 +407,9 @@ static void store_changes(session_state_t *state, request_rec *r)
         }
         state->save = "nothing";
     }
+    else if (count > 0 && !session_lock_is_sound(state)) {
+        refuse_unlocked(state, r);
+    }
     else if (count > 0) {
         store(state, ops, count, r);
     }
@@ -420,7 +438,7 @@ void session_state_save(session_state_t *state, request_rec *r)
     if (state->save != NULL) {
         return;
     }
-    if (state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED) {
+    if (session_state_is_closed(state)) {
         state->save = "nothing";
         return;
     }

@@ -27,7 +27,7 @@
 APLOG_USE_MODULE(session_ha);
 
 /* Raise the number when the layout of anything kept changes. */
-#define KEPT_KEY "mod_session_ha kept 6"
+#define KEPT_KEY "mod_session_ha kept 7"
 
 typedef struct kept_t {
     ha_shm_t *shm;            /* NULL until the shm store is first used */
@@ -302,6 +302,20 @@ static void say_start(const session_site_t *site,
                  ha_server_conf_replicas(&top->conf, site->store->count), how);
 }
 
+static int has_exclusive(apr_pool_t *ptemp)
+{
+    const apr_array_header_t *words = session_check_values(
+        "SessionHAExclusive", ptemp);
+    int i;
+
+    for (i = 0; i < words->nelts; i++) {
+        if (strcasecmp(APR_ARRAY_IDX(words, i, const char *), "On") == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static session_site_t *make_site(kept_t *kept, const session_server_t *top,
                                  server_rec *s, apr_pool_t *pconf,
                                  apr_pool_t *ptemp)
@@ -323,6 +337,7 @@ static session_site_t *make_site(kept_t *kept, const session_server_t *top,
     site->cookies = session_check_values("SessionHACookieName", pconf);
     ha_conf_init(&unset);
     APR_ARRAY_PUSH(site->cookies, const char *) = ha_conf_cookie_name(&unset);
+    site->has_exclusive = has_exclusive(ptemp);
     site->is_clear = ap_find_linked_module("mod_session_crypto.c") != NULL
         && session_check_encryption(top) == HA_ENCRYPTION_OFF;
     rv = session_keys_make(&site->vault, &kept->ring, top->secret_file,
@@ -369,14 +384,37 @@ int session_setup_post_config(apr_pool_t *pconf, apr_pool_t *plog,
     return OK;
 }
 
+static void start_keeper(apr_pool_t *pchild, server_rec *s)
+{
+    apr_interval_time_t budget =
+        ha_server_conf_budget(&session_server_of(s)->conf);
+    apr_status_t rv = APR_SUCCESS;
+
+    if (the_site->has_exclusive) {
+        rv = ha_keeper_start(&the_site->keeper, HA_LOCK_RENEW_USEC, budget,
+                             pchild);
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0160)
+                     "this child cannot keep locks; requests to places with "
+                     "SessionHAExclusive are answered as if no node answered");
+    }
+}
+
 void session_setup_child_init(apr_pool_t *pchild, server_rec *s)
 {
-    apr_status_t rv;
+    apr_status_t rv = APR_SUCCESS;
 
-    if (the_site == NULL || the_site->shm != NULL) {
+    if (the_site == NULL) {
         return;
     }
-    rv = ha_store_mc_child_init(the_site->store, pchild);
+    if (the_site->shm == NULL) {
+        rv = ha_store_mc_child_init(the_site->store, pchild);
+    }
+    start_keeper(pchild, s);
+    if (the_site->shm != NULL) {
+        return;
+    }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0117)
                      "this child cannot open the memcached store; its "

@@ -9,9 +9,11 @@
 #include <apr_strings.h>
 
 #include "ha_cookie.h"
+#include "ha_diff.h"
 #include "log_tags.h"
 #include "session_cookie.h"
 #include "session_hooks.h"
+#include "session_lock.h"
 #include "session_protocol.h"
 
 APLOG_USE_MODULE(session_ha);
@@ -216,6 +218,96 @@ static void load_stored(session_state_t *state, const ha_sid_t *sid,
     }
 }
 
+/* ---- alone with it ------------------------------------------------------- */
+
+/* Where that is asked for, wait to be the only request of a session. */
+static int is_admitted(session_state_t *state, const ha_sid_t *sid,
+                       request_rec *r)
+{
+    if (!ha_conf_exclusive(session_conf_of(r->per_dir_config))
+        || state->lock != NULL) {
+        return 1;
+    }
+    switch (session_lock_take(state, sid, r)) {
+    case HA_LOCK_HELD:
+        return 1;
+    case HA_LOCK_BUSY:
+        state->found = SESSION_BUSY;
+        return 0;
+    case HA_LOCK_UNKNOWN:
+    default:
+        state->found = SESSION_UNKNOWN;
+        apr_atomic_inc64(&session_site()->counts->load_unknown);
+        say_unknown(r);
+        return 0;
+    }
+}
+
+static void apply(apr_table_t *table, const ha_op_t *ops, unsigned int count)
+{
+    unsigned int i;
+
+    for (i = 0; i < count; i++) {
+        const char *name = apr_pstrmemdup(apr_table_elts(table)->pool,
+                                          ops[i].name.data, ops[i].name.len);
+
+        if (ops[i].gone) {
+            apr_table_unset(table, name);
+        }
+        else {
+            apr_table_setn(table, name,
+                           apr_pstrmemdup(apr_table_elts(table)->pool,
+                                          ops[i].value.data,
+                                          ops[i].value.len));
+        }
+    }
+}
+
+/*
+ * A sub-request or a redirect came to a place for one request at a time, and
+ * the session was loaded before. What it holds by now is read again, and what
+ * this request changed so far goes on top. The table stays the one that
+ * others have in their hands.
+ */
+static void load_again(session_state_t *state, request_rec *r)
+{
+    ha_sid_t sid = *ha_session_sid(state->session);
+    apr_table_t *entries = state->z->entries;
+    ha_op_t *ops = NULL;
+    unsigned int count = 0;
+    ha_diff_e result;
+
+    if (!is_admitted(state, &sid, r)) {
+        return;
+    }
+    result = ha_diff_tables(&ops, &count, state->before,
+                            session_state_table(state, state->pool),
+                            state->pool);
+    if (result != HA_DIFF_OK) {
+        /* The save will say so, whatever the session holds by now. */
+        return;
+    }
+    state->session = NULL;
+    state->before = apr_table_make(state->pool, 1);
+    load_stored(state, &sid, r);
+    if (state->found == SESSION_MISS) {
+        session_lock_give_back(state);
+        session_protocol_forget_cookie(state, r);
+        count = 0;
+    }
+    apr_table_clear(entries);
+    apr_table_overlap(entries, state->before, APR_OVERLAP_TABLES_SET);
+    apply(entries, ops, count);
+    state->z->entries = entries;
+}
+
+static int is_to_be_locked(const session_state_t *state, request_rec *r)
+{
+    return state->session != NULL && state->lock == NULL
+        && state->save == NULL && !session_state_is_closed(state)
+        && ha_conf_exclusive(session_conf_of(r->per_dir_config));
+}
+
 static session_state_t *make_state(request_rec *r)
 {
     session_site_t *site = session_site();
@@ -262,6 +354,9 @@ static void load_first(session_state_t *state, request_rec *r)
     for (i = 0; i < search.count; i++) {
         ha_sid_init(&sid, search.cookies[i].id);
         state->issued = apr_time_from_sec(search.cookies[i].issued_sec);
+        if (!is_admitted(state, &sid, r)) {
+            return;
+        }
         load_stored(state, &sid, r);
         if (state->found == SESSION_HIT && search.cookies[i].key != 0) {
             /* Signed by an old secret, which is to leave the ring one day. */
@@ -270,6 +365,7 @@ static void load_first(session_state_t *state, request_rec *r)
         if (state->found != SESSION_MISS) {
             return;
         }
+        session_lock_give_back(state);
     }
     if (search.count > 0) {
         session_protocol_forget_cookie(state, r);
@@ -280,6 +376,10 @@ session_state_t *session_state_load(request_rec *r)
 {
     session_state_t *state = session_state_find(r);
 
+    if (state != NULL && is_to_be_locked(state, r)) {
+        load_again(state, r);
+        state->z->written = session_state_is_closed(state);
+    }
     if (state != NULL) {
         return state;
     }
@@ -295,11 +395,17 @@ session_state_t *session_state_load(request_rec *r)
     else {
         load_first(state, r);
     }
-    if (state->found == SESSION_UNKNOWN || state->found == SESSION_BLOCKED) {
+    if (session_state_is_closed(state)) {
         /* Nobody may save it: mod_session passes over what is written. */
         state->z->written = 1;
     }
     return state;
+}
+
+int session_state_is_closed(const session_state_t *state)
+{
+    return state->found == SESSION_UNKNOWN || state->found == SESSION_BUSY
+        || state->found == SESSION_BLOCKED;
 }
 
 /* ---- what it says -------------------------------------------------------- */
@@ -331,7 +437,7 @@ const char *session_state_copies(const session_state_t *state)
 void session_state_tell(const session_state_t *state, request_rec *r)
 {
     static const char *const words[] = {
-        "none", "refused", "hit", "miss", "unknown", "unknown"
+        "none", "refused", "hit", "miss", "unknown", "busy", "unknown"
     };
 
     apr_table_setn(r->subprocess_env, "SESSION_HA_LOAD",

@@ -16,6 +16,7 @@
 
 #include <mod_session.h>
 
+#include "ha_keeper.h"
 #include "ha_session.h"
 #include "session_module.h"
 
@@ -26,6 +27,7 @@ typedef enum session_found_e {
     SESSION_HIT,      /**< the session is here */
     SESSION_MISS,     /**< it is gone: lost, idle for too long, or ended */
     SESSION_UNKNOWN,  /**< nobody could say; nothing may be saved */
+    SESSION_BUSY,     /**< another request has it for itself; likewise */
     SESSION_BLOCKED   /**< it must not be stored in clear */
 } session_found_e;
 
@@ -52,6 +54,7 @@ typedef struct session_state_t {
                                        failed; 0 for none */
     int is_refused;               /**< 1: answered with 503 already */
     int is_failed;                /**< 1: the last save stored nothing */
+    ha_kept_t *lock;              /**< while it is ours alone; else NULL */
 } session_state_t;
 
 /** All that one client request has. */
@@ -77,6 +80,9 @@ session_state_t *session_state_find(request_rec *r);
  * @return the state, with a session_rec; never NULL
  */
 session_state_t *session_state_load(request_rec *r);
+
+/** Whether nothing may be saved: it is unknown what that would overwrite. */
+int session_state_is_closed(const session_state_t *state);
 
 /**
  * Store what the request changed: once, however often it is called.

@@ -15,7 +15,7 @@ typedef struct count_t {
     volatile apr_uint64_t *value;
 } count_t;
 
-#define COUNTS 12
+#define COUNTS 16
 
 static void list_counts(count_t list[COUNTS], session_counts_t *counts)
 {
@@ -36,7 +36,13 @@ static void list_counts(count_t list[COUNTS], session_counts_t *counts)
         { "Ahead", "sessions ahead of this host's clock", &counts->ahead },
         { "AheadSeconds", "seconds at most ahead of this host's clock",
           &counts->ahead_sec },
-        { "Locked", "copies that could not be opened", &counts->locked }
+        { "Locked", "copies that could not be opened", &counts->locked },
+        { "ExclusiveTaken", "requests that had a session alone",
+          &counts->lock_taken },
+        { "ExclusiveWaited", "of these, waited for another request",
+          &counts->lock_waited },
+        { "ExclusiveBusy", "waited in vain", &counts->lock_busy },
+        { "ExclusiveLost", "changes lost with the lock", &counts->lock_lost }
     };
 
     memcpy(list, all, sizeof(all));

@@ -132,6 +132,10 @@ WRONG = [
     ("SessionHADeltaHeader content-type", "cannot be 'content-type'"),
     ("SessionHAUnknownPolicy guess",
      "SessionHAUnknownPolicy must be fail or anonymous, not 'guess'"),
+    ("SessionHAExclusive Perhaps", "SessionHAExclusive must be On or Off"),
+    ("SessionHAExclusiveWait 61s",
+     "SessionHAExclusiveWait must be between 0 and 60s"),
+    ("SessionHAExclusiveWait -1s", "not '-1s'"),
     ("SessionHAIdleLimit 0", "SessionHAIdleLimit must be between 1s and "
      "365d"),
     ("SessionHAIdleLimit 366d", "not '366d'"),
@@ -224,6 +228,8 @@ def test_a_good_configuration_passes_the_test(idle, workdir):
         SessionHARequestHeader X-Session
         SessionHADeltaHeader X-Session-Delta
         SessionHAUnknownPolicy Anonymous
+        SessionHAExclusive on
+        SessionHAExclusiveWait 0
         SessionHAIdleLimit 1h
         SessionHALifetime 12h
         <Location /x>

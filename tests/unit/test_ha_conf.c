@@ -33,6 +33,8 @@ static const member_t conf_members[] = {
     { "unknown_policy", offsetof(ha_conf_t, unknown_policy), NUMBER },
     { "save_policy", offsetof(ha_conf_t, save_policy), NUMBER },
     { "copies_header", offsetof(ha_conf_t, copies_header), TEXT },
+    { "exclusive", offsetof(ha_conf_t, exclusive), NUMBER },
+    { "exclusive_wait", offsetof(ha_conf_t, exclusive_wait), TIME },
     { "idle", offsetof(ha_conf_t, idle), TIME },
     { "lifetime", offsetof(ha_conf_t, lifetime), TIME }
 };
@@ -206,6 +208,9 @@ START_TEST(what_nobody_set_is_safe)
     ck_assert_int_eq(ha_conf_save_policy(&conf), HA_SAVE_SERVE);
     ck_assert_ptr_null(ha_conf_copies_header(&conf));
     ck_assert_uint_eq(ha_server_conf_acks(&server, 3), 0);
+    ck_assert_int_eq(ha_conf_exclusive(&conf), 0);
+    ck_assert_int_eq(ha_conf_exclusive_wait(&conf),
+                     HA_LOCK_WAIT_DEFAULT_USEC);
     ck_assert_uint_eq(ha_conf_idle_sec(&conf), HA_IDLE_DEFAULT_SEC);
     ck_assert_uint_eq(ha_conf_lifetime_sec(&conf), 0);
     ck_assert_uint_eq(ha_server_conf_replicas(&server, 3),

@@ -306,7 +306,7 @@ START_TEST(a_release_that_was_lost_can_be_repeated)
 }
 END_TEST
 
-/* ---- histories -------------------------------------------------------------- */
+/* ---- histories ---------------------------------------------------------- */
 
 #define ACTORS 4
 #define TURNS 6

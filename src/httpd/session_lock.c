@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session_lock.h"
+
+#include <http_config.h>
+#include <http_log.h>
+
+#include <apr_atomic.h>
+
+#include "ha_keeper.h"
+#include "log_tags.h"
+
+APLOG_USE_MODULE(session_ha);
+
+/* How long to wait before asking again, the first time and at most. */
+#define PAUSE_MIN_USEC (4 * 1000)
+#define PAUSE_MAX_USEC (100 * 1000)
+
+static apr_time_t deadline_of(const session_state_t *state)
+{
+    return apr_time_now() + ha_server_conf_budget(
+        &session_server_of(state->server)->conf) / 2;
+}
+
+static void release(session_state_t *state)
+{
+    ha_kept_t *kept = state->lock;
+    apr_pool_t *p;
+
+    state->lock = NULL;
+    ha_keeper_leave(session_site()->keeper, kept);
+    apr_pool_create(&p, state->pool);
+    ha_lock_release(&kept->lock, deadline_of(state), p);
+    apr_pool_destroy(p);
+}
+
+static apr_status_t release_at_end(void *data)
+{
+    release(data);
+    return APR_SUCCESS;
+}
+
+/* The next of a row of numbers, for jitter. */
+static apr_uint32_t jitter(apr_uint32_t *seed)
+{
+    *seed = *seed * 1664525U + 1013904223U;
+    return *seed >> 8;
+}
+
+/* Ask until somebody says something else than busy, or it takes too long. */
+static ha_lock_e ask(ha_lock_t *lock, const session_state_t *state,
+                     apr_time_t until, apr_uint32_t seed)
+{
+    apr_interval_time_t pause = PAUSE_MIN_USEC;
+    apr_pool_t *p;
+    ha_lock_e result;
+
+    apr_pool_create(&p, state->pool);
+    for (;;) {
+        apr_time_t now = apr_time_now();
+        apr_interval_time_t part;
+
+        result = ha_lock_try(lock, now, deadline_of(state), p);
+        apr_pool_clear(p);
+        now = apr_time_now();
+        if (result != HA_LOCK_BUSY || now >= until) {
+            break;
+        }
+        part = pause / 2 + jitter(&seed) % (apr_uint32_t)pause;
+        apr_sleep(part < until - now ? part : until - now);
+        pause = pause * 2 < PAUSE_MAX_USEC ? pause * 2 : PAUSE_MAX_USEC;
+    }
+    apr_pool_destroy(p);
+    return result;
+}
+
+static void count(ha_lock_e result, int has_waited)
+{
+    session_counts_t *counts = session_site()->counts;
+
+    if (result == HA_LOCK_HELD) {
+        apr_atomic_inc64(&counts->lock_taken);
+    }
+    if (result == HA_LOCK_BUSY) {
+        apr_atomic_inc64(&counts->lock_busy);
+    }
+    else if (has_waited) {
+        apr_atomic_inc64(&counts->lock_waited);
+    }
+}
+
+ha_lock_e session_lock_take(session_state_t *state, const ha_sid_t *sid,
+                            request_rec *r)
+{
+    session_site_t *site = session_site();
+    apr_interval_time_t wait =
+        ha_conf_exclusive_wait(session_conf_of(r->per_dir_config));
+    ha_kept_t *kept = apr_pcalloc(state->pool, sizeof(*kept));
+    apr_time_t begun = apr_time_now();
+    unsigned char owner[HA_LOCK_OWNER_BYTES];
+    apr_uint32_t seed;
+    ha_lock_e result;
+
+    if (site->keeper == NULL
+        || apr_generate_random_bytes(owner, sizeof(owner)) != APR_SUCCESS) {
+        return HA_LOCK_UNKNOWN;
+    }
+    memcpy(&seed, owner, sizeof(seed));
+    ha_lock_init(&kept->lock, site->store, state->replicas, sid, owner);
+    result = ask(&kept->lock, state, begun + wait, seed);
+    count(result, apr_time_now() - begun > PAUSE_MIN_USEC);
+    if (result == HA_LOCK_HELD) {
+        state->lock = kept;
+        ha_keeper_take(site->keeper, kept);
+        apr_pool_pre_cleanup_register(state->pool, state, release_at_end);
+    }
+    else if (result == HA_LOCK_BUSY) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, HALOG(0433)
+                      "session %s: in use by another request for all of %"
+                      APR_TIME_T_FMT " ms; answered with 503", sid->tag,
+                      apr_time_as_msec(wait));
+    }
+    return result;
+}
+
+void session_lock_give_back(session_state_t *state)
+{
+    if (state->lock != NULL) {
+        apr_pool_cleanup_kill(state->pool, state, release_at_end);
+        release(state);
+    }
+}
+
+int session_lock_is_sound(const session_state_t *state)
+{
+    return state->lock == NULL
+        || ha_keeper_has(session_site()->keeper, state->lock);
+}
