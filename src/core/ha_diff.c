@@ -106,11 +106,11 @@ const char *ha_diff_name(ha_diff_e result)
     case HA_DIFF_OK:
         return "ok";
     case HA_DIFF_TOO_MANY:
-        return "too many attributes";
+        return "more than 1024 attributes";
     case HA_DIFF_LONG_NAME:
-        return "an attribute's name is too long";
+        return "an attribute's name is longer than 1024 bytes";
     case HA_DIFF_TOO_LARGE:
-        return "too many bytes";
+        return "names and values are more than 131072 bytes";
     default:
         return "no such result";
     }
@@ -140,6 +140,31 @@ ha_diff_e ha_diff_tables(ha_op_t **ops, unsigned int *count,
         *ops = NULL;
     }
     return HA_DIFF_OK;
+}
+
+apr_size_t ha_diff_size(const apr_table_t *table)
+{
+    const apr_array_header_t *array = apr_table_elts(table);
+    const apr_table_entry_t *rows = elts_of(array);
+    apr_size_t bytes = 0;
+    int i;
+
+    for (i = 0; i < array->nelts; i++) {
+        bytes += strlen(rows[i].key) + strlen(rows[i].val);
+    }
+    return bytes;
+}
+
+unsigned int ha_diff_size_class(apr_size_t bytes)
+{
+    unsigned int size = 0;
+    apr_size_t most = HA_SESSION_LARGE;
+
+    while (bytes > most && size < 31) {
+        most *= 2;
+        size++;
+    }
+    return size;
 }
 
 int ha_diff_is_empty(const apr_table_t *table)

@@ -24,7 +24,8 @@ typedef enum ha_diff_e {
 /**
  * Name a result for a log line.
  *
- * @return a static phrase, such as "too many attributes"
+ * @return a static phrase that names the limit, such as "more than 1024
+ *         attributes"
  */
 const char *ha_diff_name(ha_diff_e result);
 
@@ -45,6 +46,17 @@ HA_CHECK_RESULT
 ha_diff_e ha_diff_tables(ha_op_t **ops, unsigned int *count,
                          const apr_table_t *before, const apr_table_t *after,
                          apr_pool_t *p);
+
+/** @return bytes of a table's names and values */
+apr_size_t ha_diff_size(const apr_table_t *table);
+
+/**
+ * How large a session is: 0 up to HA_SESSION_LARGE, 1 up to twice that, 2 up
+ * to four times that, and so on.
+ *
+ * @return the class, at most 31
+ */
+unsigned int ha_diff_size_class(apr_size_t bytes);
 
 /**
  * Whether a table holds no attribute.

@@ -52,6 +52,12 @@
 /** Bytes of all names and values of one session: what a save accepts. */
 #define HA_SESSION_MAX (128 * 1024)
 
+/**
+ * Bytes of a session above which its size is warned of, and again at each
+ * doubling: it crosses the network with every request, in R copies.
+ */
+#define HA_SESSION_LARGE (4 * 1024)
+
 /** Attributes of one session: a fold stays far under a millisecond. */
 #define HA_ATTRS_MAX 1024
 

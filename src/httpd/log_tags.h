@@ -94,6 +94,7 @@
  * 0412 notice  changes are on enough nodes again
  * 0413 warning a session is ahead of this host's clock
  * 0414 notice  no session is, any more
+ * 0415 warning first session above 4 kB, 8 kB, and so on
  * 0430 error   the application's changes are malformed
  * 0431 error   the application's changes have no session to go to
  * 0432 debug   the application's changes were taken

@@ -60,6 +60,8 @@ typedef struct session_counts_t {
     volatile apr_uint64_t ahead;         /**< loads ahead of this clock */
     volatile apr_uint64_t ahead_sec;     /**< the farthest of them */
     session_alarm_t clock;               /**< a clock is wrong */
+    volatile apr_uint32_t sizes;         /**< size classes warned of, a bit
+                                              each */
 } session_counts_t;
 
 /** One generation of the module. Made in post_config, then read only. */

@@ -367,12 +367,41 @@ static void refuse_unlocked(session_state_t *state, request_rec *r)
     apr_atomic_inc64(&session_site()->counts->save_failed);
     apr_atomic_inc64(&session_site()->counts->lock_lost);
     state->is_failed = 1;
+    state->failure = HTTP_SERVICE_UNAVAILABLE;
     state->save = apr_psprintf(state->pool, "0/%u failed", state->replicas);
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0434)
                   "session %s: the nodes did not keep the lock of this "
                   "request; its changes are lost, what was stored before "
                   "stays", state->session != NULL
                   ? ha_session_sid(state->session)->tag : "(new)");
+}
+
+/* Warn of a large session once for each doubling of its size. */
+static void note_size(const session_state_t *state, const apr_table_t *after,
+                      request_rec *r)
+{
+    volatile apr_uint32_t *sizes = &session_site()->counts->sizes;
+    apr_size_t bytes = ha_diff_size(after);
+    unsigned int size = ha_diff_size_class(bytes);
+    apr_uint32_t bit = (apr_uint32_t)1 << size;
+    apr_uint32_t seen = apr_atomic_read32(sizes);
+
+    while (size > 0 && !(seen & bit)) {
+        apr_uint32_t was = apr_atomic_cas32(sizes, seen | bit, seen);
+
+        if (was == seen) {
+            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, HALOG(0415)
+                          "session %s: %" APR_SIZE_T_FMT " bytes, the first "
+                          "above %d kB since the start; large sessions cost "
+                          "each request time, and %u nodes memory; above %d "
+                          "kB a change is refused", state->session != NULL
+                          ? ha_session_sid(state->session)->tag : "(new)",
+                          bytes, (HA_SESSION_LARGE / 1024) << (size - 1),
+                          state->replicas, HA_SESSION_MAX / 1024);
+            return;
+        }
+        seen = was;
+    }
 }
 
 static void store_changes(session_state_t *state, request_rec *r)
@@ -411,6 +440,7 @@ static void store_changes(session_state_t *state, request_rec *r)
         refuse_unlocked(state, r);
     }
     else if (count > 0) {
+        note_size(state, after, r);
         store(state, ops, count, r);
     }
     else {

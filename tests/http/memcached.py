@@ -125,6 +125,12 @@ class Memcached(Process):
             f"set {key} 0 {ttl} {len(value)}\r\n".encode() + value,
             (b"STORED\r\n", b"ERROR\r\n"))
 
+    def append(self, key, value):
+        """Put bytes behind a value; whether there was one."""
+        return self.command(
+            f"append {key} 0 0 {len(value)}\r\n".encode() + value,
+            (b"STORED\r\n", b"ERROR\r\n")) == b"STORED\r\n"
+
     def ttl(self, key):
         """Seconds that an item still lives, or None."""
         answer = self.command(f"mg {key} t", (b"\r\n",)).decode().split()

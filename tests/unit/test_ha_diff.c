@@ -2,6 +2,7 @@
 #include "ha_diff.h"
 
 #include <check.h>
+#include <stdio.h>
 
 #include <apr_general.h>
 #include <apr_strings.h>
@@ -226,6 +227,38 @@ START_TEST(every_limit_has_its_own_words)
 }
 END_TEST
 
+START_TEST(a_phrase_names_its_limit)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "more than %d ", HA_ATTRS_MAX);
+    ck_assert_ptr_nonnull(strstr(ha_diff_name(HA_DIFF_TOO_MANY), text));
+    snprintf(text, sizeof(text), "longer than %d ", HA_ATTR_NAME_MAX);
+    ck_assert_ptr_nonnull(strstr(ha_diff_name(HA_DIFF_LONG_NAME), text));
+    snprintf(text, sizeof(text), "more than %d ", HA_SESSION_MAX);
+    ck_assert_ptr_nonnull(strstr(ha_diff_name(HA_DIFF_TOO_LARGE), text));
+}
+END_TEST
+
+START_TEST(a_size_has_a_class_for_each_doubling)
+{
+    static const struct {
+        apr_size_t bytes;
+        unsigned int size;
+    } sizes[] = {
+        { 0, 0 }, { 4096, 0 }, { 4097, 1 }, { 8192, 1 }, { 8193, 2 },
+        { 16384, 2 }, { 65537, 5 }, { 131072, 5 }, { 131073, 6 }
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        ck_assert_uint_eq(ha_diff_size_class(sizes[i].bytes), sizes[i].size);
+    }
+    ck_assert_uint_le(ha_diff_size_class((apr_size_t)-1), 31);
+    ck_assert_uint_eq(ha_diff_size(table_of("user=ada n=1")), 9);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ha_diff");
@@ -242,6 +275,8 @@ int main(void)
     tcase_add_test(tests, a_repeated_name_counts_once_against_the_limits);
     tcase_add_test(tests, a_table_of_empty_names_is_empty);
     tcase_add_test(tests, every_limit_has_its_own_words);
+    tcase_add_test(tests, a_phrase_names_its_limit);
+    tcase_add_test(tests, a_size_has_a_class_for_each_doubling);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
