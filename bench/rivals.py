@@ -356,6 +356,7 @@ class Plain(Keeper):
 
 class Ours(Keeper):
     own = ("session_ha",)
+    budget = "250ms"       # the default; more where only logic is tested
 
     def __init__(self, name, replicas):
         super().__init__(name)
@@ -372,6 +373,7 @@ class Ours(Keeper):
                  for n in stores.nodes]
         return "\n".join(lines + [
             f"SessionHAReplicas {self.replicas}",
+            f"SessionHATimeBudget {self.budget}",
             f"SessionHASecretFile {secret_file(folder)}",
             session("SessionHA On\n")])
 
