@@ -16,6 +16,8 @@
  *   src/httpd/session_hooks.c     the life of a request
  *   src/httpd/session_state.c     the session of a request, and its load
  *   src/httpd/session_protocol.c  save, end, touch, and the time budget
+ *   src/httpd/session_rotate.c    another id for it, and what the old one sees
+ *   src/httpd/session_control.c   logout and rotation, as they are asked for
  *   src/httpd/session_far.c       copies in far zones, behind the request
  *   src/httpd/session_lock.c      one request of a session at a time
  *   src/httpd/session_cookie.c    the cookie in headers

@@ -38,6 +38,9 @@ void ha_conf_init(ha_conf_t *conf)
     conf->copies_header = NULL;
     conf->exclusive = HA_UNSET;
     conf->exclusive_wait = HA_UNSET;
+    conf->control_header = NULL;
+    conf->rotate_on = NULL;
+    conf->rotate_grace = HA_UNSET;
     conf->idle = HA_UNSET;
     conf->lifetime = HA_UNSET;
 }
@@ -64,6 +67,10 @@ void ha_conf_merge(ha_conf_t *conf, const ha_conf_t *base,
     conf->exclusive = set_or(over->exclusive, base->exclusive);
     conf->exclusive_wait = time_or(over->exclusive_wait,
                                    base->exclusive_wait);
+    conf->control_header = text_or(over->control_header,
+                                   base->control_header);
+    conf->rotate_on = text_or(over->rotate_on, base->rotate_on);
+    conf->rotate_grace = time_or(over->rotate_grace, base->rotate_grace);
     conf->idle = time_or(over->idle, base->idle);
     conf->lifetime = time_or(over->lifetime, base->lifetime);
 }
@@ -134,6 +141,23 @@ const char *ha_conf_request_header(const ha_conf_t *conf)
 const char *ha_conf_delta_header(const ha_conf_t *conf)
 {
     return text_or_none(conf->delta_header);
+}
+
+const char *ha_conf_control_header(const ha_conf_t *conf)
+{
+    return text_or_none(conf->control_header);
+}
+
+/* mod_auth_form keeps its user as <AuthName>-user. */
+const char *ha_conf_rotate_on(const ha_conf_t *conf)
+{
+    return text_or_none(text_or(conf->rotate_on, "*-user"));
+}
+
+apr_interval_time_t ha_conf_rotate_grace(const ha_conf_t *conf)
+{
+    return time_or(conf->rotate_grace,
+                   apr_time_from_sec(HA_ROTATE_GRACE_DEFAULT_SEC));
 }
 
 ha_policy_e ha_conf_unknown_policy(const ha_conf_t *conf)

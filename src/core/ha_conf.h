@@ -70,6 +70,10 @@ typedef struct ha_conf_t {
     const char *copies_header;     /**< a token; "" says none under one */
     int exclusive;                 /**< 1 on, 0 off */
     apr_interval_time_t exclusive_wait; /**< for the request before */
+    const char *control_header;    /**< a token; "" says none under one */
+    const char *rotate_on;         /**< names, a blank between two; "" says
+                                        none under some */
+    apr_interval_time_t rotate_grace; /**< how long an old id is followed */
     apr_interval_time_t idle;      /**< how long a session may idle */
     apr_interval_time_t lifetime;  /**< how old it may become, 0 for ever */
 } ha_conf_t;
@@ -131,6 +135,18 @@ const char *ha_conf_request_header(const ha_conf_t *conf);
 
 /** @return the header with the application's changes; NULL for none */
 const char *ha_conf_delta_header(const ha_conf_t *conf);
+
+/** @return the header in which the application asks; NULL for none */
+const char *ha_conf_control_header(const ha_conf_t *conf);
+
+/**
+ * @return names of attributes that say who is logged in, a blank between
+ *         two, a star for any text; NULL for none
+ */
+const char *ha_conf_rotate_on(const ha_conf_t *conf);
+
+/** @return time for which an id that was rotated is followed; 0 for none */
+apr_interval_time_t ha_conf_rotate_grace(const ha_conf_t *conf);
 
 /** @return fail, unless set */
 ha_policy_e ha_conf_unknown_policy(const ha_conf_t *conf);

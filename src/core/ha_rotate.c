@@ -213,11 +213,17 @@ static ha_stamp_t late_stamp(const ha_image_t *image, const ha_stamp_t *cut,
     return stamp;
 }
 
-/* The result of several places is that of the worst. */
+/* The result of several places is that of the worst; who is to be brought
+ * what, that of the first. */
 static void note_worst(ha_saved_t *saved, const ha_saved_t *one, int is_first)
 {
-    if (is_first || one->copies < saved->copies) {
+    if (is_first) {
         *saved = *one;
+    }
+    else if (one->copies < saved->copies) {
+        saved->wanted = one->wanted;
+        saved->copies = one->copies;
+        saved->owners = one->owners;
     }
 }
 
@@ -337,31 +343,36 @@ ha_rotate_e ha_rotate_session(ha_session_t *fresh, ha_session_t *old,
 {
     ha_image_t *more = ha_image_make(ha_session_pool(fresh));
     char field[HA_FORWARD_BYTES];
+    ha_session_env_t there = *env;
     ha_change_t change;
     ha_saved_t moved;
 
     memset(left, 0, sizeof(*left));
+    there.far_later = 0;
     change.stamp = ha_session_stamp(fresh, env);
-    if (change.stamp.time <= APR_UINT64_MAX - HA_ROTATE_ROOM_USEC) {
+    if (change.stamp.time < APR_INT64_MAX - HA_ROTATE_ROOM_USEC) {
         change.stamp.time += HA_ROTATE_ROOM_USEC;
     }
     change.access = env->now;
     change.ops = ops;
     change.count = count;
     forward->stamp = change.stamp;
-    ha_session_write(fresh, saved, env, &change);
-    if (saved->copies == 0) {
+    ha_session_write(fresh, saved, &there, &change);
+    if (saved->copies == 0 || saved->copies < saved->acks) {
         return HA_ROTATE_FAILED;
     }
+    /* Who moves and who writes at this moment must meet on some node: that
+     * takes all owners, however few a save may do with. */
+    there.acks = 0;
     ha_image_keep(more, more->forwards,
                   ha_forward_encode(field, ha_session_sid(old), forward));
-    ha_session_merge(old, &moved, env, more);
+    ha_session_merge(old, &moved, &there, more);
     if (!ha_forward_is_logout(ha_session_image(old))) {
-        carry(fresh, old, forward, env);
-        ha_session_leave(old, left, env, span_of(field, sizeof(field)));
+        carry(fresh, old, forward, &there);
+        ha_session_leave(old, left, &there, span_of(field, sizeof(field)));
     }
     if (ha_forward_is_logout(ha_session_image(old))) {
-        ha_session_end(fresh, left, env);
+        ha_session_end(fresh, left, &there);
         return HA_ROTATE_ENDED;
     }
     return HA_ROTATE_DONE;

@@ -95,6 +95,12 @@
  * 0413 warning a session is ahead of this host's clock
  * 0414 notice  no session is, any more
  * 0415 warning first session above 4 kB, 8 kB, and so on
+ * 0420 debug   a session goes on under another id
+ * 0421 error   a session could not be stored under another id
+ * 0422 warning the end of an old id is stored on some nodes only
+ * 0423 debug   a request came with an old id
+ * 0424 warning the application asked for something unknown
+ * 0425 error   the end of an old id could not be stored
  * 0430 error   the application's changes are malformed
  * 0431 error   the application's changes have no session to go to
  * 0432 debug   the application's changes were taken

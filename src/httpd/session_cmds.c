@@ -422,6 +422,49 @@ static const char *set_copies_header(cmd_parms *cmd, void *confv,
     return take_header(&conf->copies_header, cmd, arg);
 }
 
+static const char *set_control_header(cmd_parms *cmd, void *confv,
+                                      const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    return take_header(&conf->control_header, cmd, arg);
+}
+
+static const char *set_rotate_on(cmd_parms *cmd, void *confv, int argc,
+                                 char *const argv[])
+{
+    ha_conf_t *conf = confv;
+    const char *words = "";
+    int i;
+
+    for (i = 0; i < argc; i++) {
+        if (*argv[i] == '\0' || strchr(argv[i], ' ') != NULL
+            || (argc > 1 && strcasecmp(argv[i], "None") == 0)) {
+            return apr_psprintf(cmd->pool, "%s must be names of attributes, "
+                                "or None alone, not '%s'", cmd->cmd->name,
+                                argv[i]);
+        }
+        words = apr_pstrcat(cmd->pool, words, i > 0 ? " " : "", argv[i],
+                            NULL);
+    }
+    if (argc == 0) {
+        return apr_psprintf(cmd->pool, "%s needs names of attributes, or "
+                            "None", cmd->cmd->name);
+    }
+    conf->rotate_on = strcasecmp(words, "None") == 0 ? "" : words;
+    return NULL;
+}
+
+static const char *set_rotate_grace(cmd_parms *cmd, void *confv,
+                                    const char *arg)
+{
+    ha_conf_t *conf = confv;
+
+    return take_interval(&conf->rotate_grace, cmd, arg, 0,
+                         apr_time_from_sec(HA_ROTATE_GRACE_MAX_SEC),
+                         "0 and 5m");
+}
+
 static const char *set_idle(cmd_parms *cmd, void *confv, const char *arg)
 {
     ha_conf_t *conf = confv;
@@ -511,6 +554,15 @@ const command_rec session_cmds[] = {
         IN_DIR, "On for one request of a session at a time (default Off)"),
     AP_INIT_TAKE1("SessionHAExclusiveWait", set_exclusive_wait, NULL, IN_DIR,
         "how long a request waits for the one before it (default 5s)"),
+    AP_INIT_TAKE1("SessionHAControlHeader", set_control_header, NULL, IN_DIR,
+        "the response header in which the application asks for logout or "
+        "rotate (default None)"),
+    AP_INIT_TAKE_ARGV("SessionHARotateOn", set_rotate_on, NULL, IN_DIR,
+        "names of attributes that say who is logged in, or None (default "
+        "*-user)"),
+    AP_INIT_TAKE1("SessionHARotateGrace", set_rotate_grace, NULL, IN_DIR,
+        "how long an id that was rotated is followed, 0 for not at all "
+        "(default 10s)"),
     AP_INIT_TAKE1("SessionHAIdleLimit", set_idle, NULL, IN_DIR,
         "how long a session may idle unless SessionMaxAge says so "
         "(default 30m)"),

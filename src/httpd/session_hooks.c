@@ -23,6 +23,7 @@
 #include <apr_strings.h>
 
 #include "log_tags.h"
+#include "session_control.h"
 #include "session_cookie.h"
 #include "session_delta.h"
 #include "session_fail.h"
@@ -197,6 +198,7 @@ int session_hooks_header_parser(request_rec *r)
         if (r->prev != NULL) {
             /* Who goes on is told what was changed on the way. */
             session_delta_take(r->prev);
+            session_control_take(r->prev);
         }
     }
     if (!is_enabled(r)) {
@@ -382,6 +384,7 @@ static apr_status_t take_delta(ap_filter_t *f, apr_bucket_brigade *in)
 {
     ap_remove_output_filter(f);
     session_delta_take(f->r);
+    session_control_take(f->r);
     return ap_pass_brigade(f->next, in);
 }
 
@@ -405,6 +408,7 @@ void session_hooks_insert_error_filter(request_rec *r)
 {
     if (session_site() != NULL) {
         session_delta_take(r);
+        session_control_take(r);
     }
     insert_filters(r, r);
 }

@@ -48,6 +48,7 @@ typedef struct session_counts_t {
     volatile apr_uint64_t save_degraded; /**< not all, and enough */
     volatile apr_uint64_t save_failed;   /**< none, or too few */
     volatile apr_uint64_t ended;         /**< logged out */
+    volatile apr_uint64_t rotated;       /**< given another id */
     volatile apr_uint64_t locked;        /**< copies that no secret opened */
     volatile apr_uint32_t is_locked;     /**< 1: said so, and not yet over */
     volatile apr_uint32_t locked_sec;    /**< when a copy was locked last */
@@ -62,6 +63,7 @@ typedef struct session_counts_t {
     session_alarm_t clock;               /**< a clock is wrong */
     volatile apr_uint32_t sizes;         /**< size classes warned of, a bit
                                               each */
+    volatile apr_uint32_t is_control_odd; /**< 1: an unknown word was said */
 } session_counts_t;
 
 /** One generation of the module. Made in post_config, then read only. */

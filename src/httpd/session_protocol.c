@@ -12,12 +12,17 @@
 #include "ha_cookie.h"
 #include "ha_diff.h"
 #include "log_tags.h"
+#include "session_control.h"
 #include "session_cookie.h"
 #include "session_far.h"
 #include "session_header.h"
 #include "session_lock.h"
+#include "session_rotate.h"
 
 APLOG_USE_MODULE(session_ha);
+
+/* Seconds by which a store's clock may be behind when a session ends. */
+#define END_SLACK_SEC 60
 
 /* What a load may spend of the budget, and what is never denied to a save. */
 #define LOAD_SHARE(budget) ((budget) / 2)
@@ -50,6 +55,10 @@ static int fill_env(ha_session_env_t *env, const session_state_t *state)
     env->replicas = state->replicas;
     env->acks = state->acks;
     env->issued = state->issued;
+    if (state->expires_sec > apr_time_sec(env->now)) {
+        env->end_sec = state->expires_sec
+                     - (apr_uint32_t)apr_time_sec(env->now) + END_SLACK_SEC;
+    }
     session_far_fill(env, state);
     return 1;
 }
@@ -107,6 +116,22 @@ ha_load_e session_protocol_load(ha_session_t **session,
     return result;
 }
 
+ha_load_e session_protocol_follow(ha_late_t *late, session_state_t *state,
+                                  ha_session_t *old)
+{
+    apr_interval_time_t left = LOAD_SHARE(budget_of(state)) - state->spent;
+    ha_session_env_t env;
+    ha_load_e result;
+
+    if (session_site()->is_broken || !fill_env(&env, state)) {
+        return HA_LOAD_UNKNOWN;
+    }
+    env.deadline = env.now + (left > 0 ? left : 0);
+    result = ha_late_follow(late, old, state->since, &env, state->pool);
+    state->spent += apr_time_now() - env.now;
+    return result;
+}
+
 void session_protocol_forget_cookie(session_state_t *state, request_rec *r)
 {
     state->cookie = session_cookie_set(&state->conf, "", 0, is_tls(r),
@@ -128,7 +153,7 @@ void session_protocol_send_cookie(session_state_t *state,
 }
 
 /* Surroundings for what comes after the load. */
-static int fill_save_env(ha_session_env_t *env, const session_state_t *state,
+int session_protocol_env(ha_session_env_t *env, const session_state_t *state,
                          request_rec *r)
 {
     apr_interval_time_t budget = budget_of(state);
@@ -186,7 +211,7 @@ static void say_few(const session_state_t *state, const ha_saved_t *saved,
     }
 }
 
-static void note_save(session_state_t *state, const ha_saved_t *saved)
+void session_protocol_note(session_state_t *state, const ha_saved_t *saved)
 {
     session_counts_t *counts = session_site()->counts;
 
@@ -240,19 +265,20 @@ static void touch(session_state_t *state, const ha_session_env_t *env,
                   saved.copies, saved.wanted);
 }
 
-static void end_session(session_state_t *state, request_rec *r)
+static void end_session(session_state_t *state, ha_session_t *session,
+                        request_rec *r)
 {
-    const char *tag = ha_session_sid(state->session)->tag;
+    const char *tag = ha_session_sid(session)->tag;
     ha_session_env_t env;
     ha_saved_t saved = { .wanted = state->replicas, .acks = 1 };
 
-    if (fill_save_env(&env, state, r)) {
-        ha_session_end(state->session, &saved, &env);
+    if (session_protocol_env(&env, state, r)) {
+        ha_rotate_end(session, &saved, &env, state->pool);
         /* Who was away must hear of it when it is back, far or near. */
-        session_far_send(&saved, &env, ha_session_sid(state->session), 0);
+        session_far_send(&saved, &env, ha_session_sid(session), 0);
         saved.put_off = 0;
     }
-    note_save(state, &saved);
+    session_protocol_note(state, &saved);
     apr_atomic_inc64(&session_site()->counts->ended);
     session_protocol_forget_cookie(state, r);
     if (saved.copies == 0) {
@@ -272,7 +298,29 @@ static void end_session(session_state_t *state, request_rec *r)
                       saved.copies, saved.wanted);
     }
     state->session = NULL;
+    state->late = NULL;
     state->before = apr_table_make(state->pool, 1);
+}
+
+/* Whatever became of the session, the browser is to forget it. A logout waits
+ * for nobody: it wins over what others do at the same moment. */
+static void log_out(session_state_t *state, request_rec *r)
+{
+    ha_session_t *session = state->late != NULL ? state->late->origin
+                          : session_state_is_closed(state)
+                          ? ha_session_make(&state->sid, state->pool)
+                          : state->session;
+
+    if (session != NULL) {
+        end_session(state, session, r);
+    }
+    else {
+        state->save = "nothing";
+        if (state->found != SESSION_NONE) {
+            session_protocol_forget_cookie(state, r);
+        }
+    }
+    state->z->entries = apr_table_make(state->pool, 1);
 }
 
 /* ---- save ---------------------------------------------------------------- */
@@ -291,39 +339,63 @@ static int begin_session(session_state_t *state, ha_cookie_t *cookie,
     cookie->issued_sec = (apr_uint32_t)apr_time_sec(now);
     cookie->expires_sec = lifetime_sec > 0
                         ? cookie->issued_sec + lifetime_sec : 0;
+    state->expires_sec = cookie->expires_sec;
     ha_sid_init(&sid, cookie->id);
     state->session = ha_session_make(&sid, state->pool);
     return 1;
+}
+
+void session_protocol_note_ended(session_state_t *state, const char *tag,
+                                 request_rec *r)
+{
+    state->save = "nothing";
+    if (state->late == NULL && !ha_late_is_due(state->session)) {
+        session_protocol_forget_cookie(state, r);
+    }
+    state->session = NULL;
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0404)
+                  "session %s: ended meanwhile, the change is dropped", tag);
+}
+
+/* Save under the id that there is, or wherever it leads. */
+static void save_held(session_state_t *state, ha_saved_t *saved,
+                      const ha_session_env_t *env, const ha_op_t *ops,
+                      unsigned int count)
+{
+    if (state->late == NULL) {
+        ha_session_save(state->session, saved, env, ops, count);
+    }
+    if (state->late != NULL || ha_late_is_due(state->session)) {
+        session_rotate_late(state, saved, env, ops, count);
+    }
 }
 
 /* Store the operations; the answer says what came of it. */
 static void store(session_state_t *state, const ha_op_t *ops,
                   unsigned int count, request_rec *r)
 {
-    int is_new = state->session == NULL;
+    int is_new = state->session == NULL && state->late == NULL;
     ha_session_env_t env;
     ha_saved_t saved = { .wanted = state->replicas, .acks = 1 };
     ha_cookie_t cookie;
     const char *tag = "(new)";
 
-    if (fill_save_env(&env, state, r)
+    if (session_protocol_env(&env, state, r)
         && (!is_new || begin_session(state, &cookie, env.now))) {
-        tag = ha_session_sid(state->session)->tag;
-        ha_session_save(state->session, &saved, &env, ops, count);
+        tag = state->late != NULL
+            ? ha_session_sid(state->late->origin)->tag
+            : ha_session_sid(state->session)->tag;
+        save_held(state, &saved, &env, ops, count);
     }
     if (saved.refused) {
-        state->save = "nothing";
-        state->session = NULL;
-        session_protocol_forget_cookie(state, r);
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0404)
-                      "session %s: ended meanwhile, the change is dropped",
-                      tag);
+        session_protocol_note_ended(state, tag, r);
         return;
     }
-    if (saved.copies > 0 && env.far_later) {
+    if (saved.copies > 0 && env.far_later && state->late == NULL
+        && !ha_late_is_due(state->session)) {
         session_far_send(&saved, &env, ha_session_sid(state->session), 0);
     }
-    note_save(state, &saved);
+    session_protocol_note(state, &saved);
     if (saved.copies == 0) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0401)
                       "session %s: %u changes could not be stored on any of "
@@ -347,7 +419,7 @@ static void store(session_state_t *state, const ha_op_t *ops,
                       env.now);
         session_protocol_send_cookie(state, &cookie, r);
     }
-    else {
+    else if (state->late == NULL && !ha_late_is_due(state->session)) {
         /* A record behind the others does not renew the time to live. */
         touch(state, &env, r);
     }
@@ -429,9 +501,11 @@ static void store_changes(session_state_t *state, request_rec *r)
                       ? ha_session_sid(state->session)->tag : "(new)",
                       fault, consequence_of(state));
     }
-    else if (ha_diff_is_empty(after)) {
-        if (state->session != NULL) {
-            end_session(state, r);
+    else if (ha_diff_is_empty(after)
+             && (state->late == NULL || count > 0)) {
+        /* An old id may see nothing of a session that is not empty. */
+        if (state->session != NULL || state->late != NULL) {
+            log_out(state, r);
             return;
         }
         state->save = "nothing";
@@ -439,13 +513,18 @@ static void store_changes(session_state_t *state, request_rec *r)
     else if (count > 0 && !session_lock_is_sound(state)) {
         refuse_unlocked(state, r);
     }
+    else if (!state->is_again
+             && (state->session != NULL || state->late != NULL)
+             && session_control_is_rotate(state, ops, count, r)) {
+        session_rotate(state, ops, count, r);
+    }
     else if (count > 0) {
         note_size(state, after, r);
         store(state, ops, count, r);
     }
     else {
         state->save = "unchanged";
-        if (fill_save_env(&env, state, r)) {
+        if (state->late == NULL && session_protocol_env(&env, state, r)) {
             touch(state, &env, r);
         }
     }
@@ -460,6 +539,7 @@ void session_protocol_reopen(session_state_t *state)
         state->before = session_state_table(state, state->pool);
     }
     state->save = NULL;
+    state->is_again = 1;
     state->z->written = 0;
 }
 
@@ -468,11 +548,16 @@ void session_state_save(session_state_t *state, request_rec *r)
     if (state->save != NULL) {
         return;
     }
-    if (session_state_is_closed(state)) {
+    if (state->found != SESSION_BLOCKED && session_control_is_logout(r)) {
+        log_out(state, r);
+    }
+    else if (session_state_is_closed(state)) {
         state->save = "nothing";
         return;
     }
-    store_changes(state, r);
+    else {
+        store_changes(state, r);
+    }
     state->z->dirty = 0;
     state->z->written = 1;
 }

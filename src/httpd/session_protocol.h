@@ -48,6 +48,31 @@ void session_protocol_send_cookie(session_state_t *state,
  */
 void session_protocol_reopen(session_state_t *state);
 
+/**
+ * Follow an id that was rotated.
+ *
+ * @param late filled
+ * @param old what ha_session_load() made of MOVED
+ * @return what ha_late_follow() says
+ */
+ha_load_e session_protocol_follow(ha_late_t *late, session_state_t *state,
+                                  ha_session_t *old);
+
+/**
+ * Surroundings for what comes after the load.
+ *
+ * @return 0 when there is no store or no randomness, which is logged
+ */
+int session_protocol_env(ha_session_env_t *env, const session_state_t *state,
+                         request_rec *r);
+
+/** Count what a save came to, and put it into words. */
+void session_protocol_note(session_state_t *state, const ha_saved_t *saved);
+
+/** A change came too late: the session has ended. */
+void session_protocol_note_ended(session_state_t *state, const char *tag,
+                                 request_rec *r);
+
 /** Have the browser forget the cookie with this answer. */
 void session_protocol_forget_cookie(session_state_t *state, request_rec *r);
 

@@ -27,7 +27,7 @@
 APLOG_USE_MODULE(session_ha);
 
 /* Raise the number when the layout of anything kept changes. */
-#define KEPT_KEY "mod_session_ha kept 7"
+#define KEPT_KEY "mod_session_ha kept 8"
 
 typedef struct kept_t {
     ha_shm_t *shm;            /* NULL until the shm store is first used */

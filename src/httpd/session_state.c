@@ -15,6 +15,7 @@
 #include "session_hooks.h"
 #include "session_lock.h"
 #include "session_protocol.h"
+#include "session_rotate.h"
 
 APLOG_USE_MODULE(session_ha);
 
@@ -178,41 +179,71 @@ static void note_gone(session_state_t *state, const ha_sid_t *sid,
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, HALOG(0303)
                   "session %s: %s; the user starts anew", sid->tag,
                   result == HA_LOAD_ENDED ? "was logged out"
-                                          : "is lost or was idle too long");
+                  : result == HA_LOAD_MOVED ? "went on under another id"
+                  : "is lost or was idle too long");
+}
+
+/* The session is here, or what it was before its id was rotated. */
+static void note_found(session_state_t *state, const ha_sid_t *sid,
+                       request_rec *r)
+{
+    const ha_session_t *held = state->late != NULL ? state->late->heads[0]
+                                                   : state->session;
+
+    state->found = state->late != NULL ? SESSION_LATE : SESSION_HIT;
+    state->copies = apr_psprintf(state->pool, "%u/%u%s",
+                                 ha_session_copies(held), state->replicas,
+                                 ha_session_is_near(held) ? " near" : "");
+    state->before = state->late != NULL
+                  ? ha_late_table(state->late, state->pool)
+                  : ha_session_table(state->session, state->pool);
+    state->z->entries = apr_table_copy(state->pool, state->before);
+    apr_atomic_inc64(&session_site()->counts->load_hit);
+    if (state->late == NULL) {
+        note_clock(state, r);
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0302)
+                  "session %s: loaded, %s copies", sid->tag, state->copies);
+}
+
+/* An old id leads to what was before its rotation, for a while; then it is
+ * as if the session were gone, though nobody needs to be told. */
+static ha_load_e follow(session_state_t *state, request_rec *r)
+{
+    ha_session_t *old = state->session;
+    ha_load_e result = session_rotate_follow(state, old, r);
+
+    state->session = NULL;
+    if (result == HA_LOAD_ENDED) {
+        state->is_left = 1;
+        return HA_LOAD_MOVED;
+    }
+    return result;
 }
 
 static void load_stored(session_state_t *state, const ha_sid_t *sid,
                         request_rec *r)
 {
-    session_counts_t *counts = session_site()->counts;
     ha_load_e result = session_protocol_load(&state->session, state, sid);
 
+    if (result == HA_LOAD_MOVED) {
+        result = follow(state, r);
+    }
     switch (result) {
     case HA_LOAD_HIT:
         say_known(r);
-        state->found = SESSION_HIT;
-        state->copies = apr_psprintf(state->pool, "%u/%u%s",
-                                     ha_session_copies(state->session),
-                                     state->replicas,
-                                     ha_session_is_near(state->session)
-                                     ? " near" : "");
-        state->before = ha_session_table(state->session, state->pool);
-        state->z->entries = apr_table_copy(state->pool, state->before);
-        apr_atomic_inc64(&counts->load_hit);
-        note_clock(state, r);
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0302)
-                      "session %s: loaded, %s copies", sid->tag,
-                      state->copies);
+        note_found(state, sid, r);
         break;
     case HA_LOAD_MISS:
     case HA_LOAD_ENDED:
+    case HA_LOAD_MOVED:
         say_known(r);
         note_gone(state, sid, result, r);
         break;
     case HA_LOAD_UNKNOWN:
     default:
         state->found = SESSION_UNKNOWN;
-        apr_atomic_inc64(&counts->load_unknown);
+        apr_atomic_inc64(&session_site()->counts->load_unknown);
         say_unknown(r);
         break;
     }
@@ -292,7 +323,9 @@ static void load_again(session_state_t *state, request_rec *r)
     load_stored(state, &sid, r);
     if (state->found == SESSION_MISS) {
         session_lock_give_back(state);
-        session_protocol_forget_cookie(state, r);
+        if (!state->is_left) {
+            session_protocol_forget_cookie(state, r);
+        }
         count = 0;
     }
     apr_table_clear(entries);
@@ -329,6 +362,7 @@ static session_state_t *make_state(request_rec *r)
         &session_server_of(r->server)->conf, site->store->count);
     state->acks = ha_server_conf_acks(&session_server_of(r->server)->conf,
                                       state->replicas);
+    state->since = apr_time_now();
     state->before = apr_table_make(p, 1);
     state->z = apr_pcalloc(p, sizeof(*state->z));
     state->z->pool = p;
@@ -339,35 +373,61 @@ static session_state_t *make_state(request_rec *r)
     return state;
 }
 
+/* Whether a cookie decides; with an old id another one may still do. */
+static int is_decided(const session_state_t *state)
+{
+    return state->found != SESSION_MISS && state->found != SESSION_LATE;
+}
+
+static void load_one(session_state_t *state, const ha_cookie_t *cookie,
+                     request_rec *r)
+{
+    ha_sid_init(&state->sid, cookie->id);
+    state->issued = apr_time_from_sec(cookie->issued_sec);
+    state->expires_sec = cookie->expires_sec;
+    if (is_admitted(state, &state->sid, r)) {
+        load_stored(state, &state->sid, r);
+    }
+}
+
 /*
  * The first cookie that has a session is the session. Others may be authentic
  * too, and dead: a browser sends what it once got for a longer path first.
- * Only when all are gone need it not send them again.
+ * Only when all are gone need it not send them again. An id that was rotated
+ * counts when there is no other, and its cookie is left alone: by now it may
+ * be the new one.
  */
 static void load_first(session_state_t *state, request_rec *r)
 {
+    session_state_t late = *state;
     search_t search;
-    ha_sid_t sid;
     unsigned int i;
 
     find_cookies(&search, state, r);
     for (i = 0; i < search.count; i++) {
-        ha_sid_init(&sid, search.cookies[i].id);
-        state->issued = apr_time_from_sec(search.cookies[i].issued_sec);
-        if (!is_admitted(state, &sid, r)) {
-            return;
-        }
-        load_stored(state, &sid, r);
-        if (state->found == SESSION_HIT && search.cookies[i].key != 0) {
-            /* Signed by an old secret, which is to leave the ring one day. */
-            session_protocol_send_cookie(state, &search.cookies[i], r);
-        }
-        if (state->found != SESSION_MISS) {
-            return;
+        load_one(state, &search.cookies[i], r);
+        if (is_decided(state)) {
+            break;
         }
         session_lock_give_back(state);
+        if (late.found != SESSION_LATE && state->found == SESSION_LATE) {
+            late = *state;
+        }
+        state->late = NULL;
     }
-    if (search.count > 0) {
+    if (session_state_is_closed(state)) {
+        /* Whatever another cookie had led to. */
+        state->z->entries = apr_table_make(state->pool, 1);
+    }
+    if (i == search.count && late.found == SESSION_LATE) {
+        *state = late;
+    }
+    else if (i < search.count && state->found == SESSION_HIT
+             && search.cookies[i].key != 0) {
+        /* Signed by an old secret, which is to leave the ring one day. */
+        session_protocol_send_cookie(state, &search.cookies[i], r);
+    }
+    else if (i == search.count && i > 0 && !state->is_left) {
         session_protocol_forget_cookie(state, r);
     }
 }
@@ -437,7 +497,8 @@ const char *session_state_copies(const session_state_t *state)
 void session_state_tell(const session_state_t *state, request_rec *r)
 {
     static const char *const words[] = {
-        "none", "refused", "hit", "miss", "unknown", "busy", "unknown"
+        "none", "refused", "hit", "forwarded", "miss", "unknown", "busy",
+        "unknown"
     };
 
     apr_table_setn(r->subprocess_env, "SESSION_HA_LOAD",

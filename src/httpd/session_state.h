@@ -17,6 +17,7 @@
 #include <mod_session.h>
 
 #include "ha_keeper.h"
+#include "ha_rotate.h"
 #include "ha_session.h"
 #include "session_module.h"
 
@@ -25,6 +26,7 @@ typedef enum session_found_e {
     SESSION_NONE = 0, /**< no cookie of our name */
     SESSION_REFUSED,  /**< no authentic one */
     SESSION_HIT,      /**< the session is here */
+    SESSION_LATE,     /**< so is what it was before its id was rotated */
     SESSION_MISS,     /**< it is gone: lost, idle for too long, or ended */
     SESSION_UNKNOWN,  /**< nobody could say; nothing may be saved */
     SESSION_BUSY,     /**< another request has it for itself; likewise */
@@ -42,6 +44,12 @@ typedef struct session_state_t {
     unsigned int acks;            /**< copies a save needs; 0 for all there
                                        can be */
     apr_time_t issued;            /**< says the cookie; 0 without one */
+    apr_uint32_t expires_sec;     /**< likewise: absolute end, or 0 */
+    apr_time_t since;             /**< when it was loaded */
+    ha_sid_t sid;                 /**< that was asked for last */
+    ha_late_t *late;              /**< with SESSION_LATE, instead of session */
+    int is_left;                  /**< 1: an id was rotated too long ago */
+    int is_again;                 /**< 1: the answer has begun, no cookie */
     session_found_e found;        /**< what the load came to */
     session_rec *z;               /**< what mod_session and others change */
     ha_session_t *session;        /**< NULL until a store holds it */
@@ -61,6 +69,8 @@ typedef struct session_state_t {
 typedef struct session_root_t {
     session_state_t *states; /**< one for each cookie name */
     const char *header;      /**< request header that holds a session now */
+    int is_logout;           /**< 1: the application asked for it */
+    int is_rotate;           /**< 1: likewise, for another id */
     int is_early;            /**< 1: a failed load is answered by us */
     int is_answered;         /**< 1: headers of the answer are on their way */
 } session_root_t;

@@ -15,7 +15,7 @@ typedef struct count_t {
     volatile apr_uint64_t *value;
 } count_t;
 
-#define COUNTS 16
+#define COUNTS 17
 
 static void list_counts(count_t list[COUNTS], session_counts_t *counts)
 {
@@ -36,6 +36,7 @@ static void list_counts(count_t list[COUNTS], session_counts_t *counts)
         { "Ahead", "sessions ahead of this host's clock", &counts->ahead },
         { "AheadSeconds", "seconds at most ahead of this host's clock",
           &counts->ahead_sec },
+        { "Rotated", "given another id", &counts->rotated },
         { "Locked", "copies that could not be opened", &counts->locked },
         { "ExclusiveTaken", "requests that had a session alone",
           &counts->lock_taken },

@@ -130,6 +130,16 @@ WRONG = [
     ('SessionHADeltaHeader "X Delta"',
      "SessionHADeltaHeader must be a header's name or None, not 'X Delta'"),
     ("SessionHADeltaHeader content-type", "cannot be 'content-type'"),
+    ('SessionHAControlHeader "X Control"',
+     "SessionHAControlHeader must be a header's name or None, not "
+     "'X Control'"),
+    ("SessionHAControlHeader Set-Cookie", "cannot be 'Set-Cookie'"),
+    ("SessionHARotateOn", "SessionHARotateOn needs names of attributes"),
+    ("SessionHARotateOn user None", "or None alone, not 'None'"),
+    ('SessionHARotateOn "a user"', "not 'a user'"),
+    ("SessionHARotateGrace 6m", "SessionHARotateGrace must be between 0 and "
+     "5m, with a unit (ms, s, m, h, d; default s), not '6m'"),
+    ("SessionHARotateGrace soon", "not 'soon'"),
     ("SessionHAUnknownPolicy guess",
      "SessionHAUnknownPolicy must be fail or anonymous, not 'guess'"),
     ("SessionHAExclusive Perhaps", "SessionHAExclusive must be On or Off"),
@@ -227,6 +237,9 @@ def test_a_good_configuration_passes_the_test(idle, workdir):
         SessionHACookieHttpOnly off
         SessionHARequestHeader X-Session
         SessionHADeltaHeader X-Session-Delta
+        SessionHAControlHeader X-Session-Control
+        SessionHARotateOn *-user role
+        SessionHARotateGrace 0
         SessionHAUnknownPolicy Anonymous
         SessionHAExclusive on
         SessionHAExclusiveWait 0
@@ -236,6 +249,9 @@ def test_a_good_configuration_passes_the_test(idle, workdir):
             SessionHA Off
             SessionHARequestHeader None
             SessionHADeltaHeader None
+            SessionHAControlHeader None
+            SessionHARotateOn None
+            SessionHARotateGrace 5m
             SessionHALifetime 0
         </Location>""")
     assert (code, text) == (0, "Syntax OK\n")

@@ -35,6 +35,9 @@ static const member_t conf_members[] = {
     { "copies_header", offsetof(ha_conf_t, copies_header), TEXT },
     { "exclusive", offsetof(ha_conf_t, exclusive), NUMBER },
     { "exclusive_wait", offsetof(ha_conf_t, exclusive_wait), TIME },
+    { "control_header", offsetof(ha_conf_t, control_header), TEXT },
+    { "rotate_on", offsetof(ha_conf_t, rotate_on), TEXT },
+    { "rotate_grace", offsetof(ha_conf_t, rotate_grace), TIME },
     { "idle", offsetof(ha_conf_t, idle), TIME },
     { "lifetime", offsetof(ha_conf_t, lifetime), TIME }
 };
