@@ -159,6 +159,7 @@ void ha_crew_plan(ha_peer_t *peer, ha_verb_e verb, span_t data)
     peer->verb = verb;
     peer->data = data;
     peer->is_planned = 1;
+    peer->is_repair = 0;
 }
 
 /* Fold what a peer holds, or take the image of one that holds the same. */
@@ -249,6 +250,7 @@ unsigned int ha_crew_run(ha_crew_t *crew)
             calls[count].node = peer->node;
             calls[count].verb = peer->verb;
             calls[count].data = peer->data;
+            calls[count].is_repair = peer->is_repair;
             calls[count].version = peer->version;
             callers[count++] = peer;
         }

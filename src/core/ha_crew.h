@@ -21,6 +21,7 @@ typedef struct ha_peer_t {
     int is_planned;       /**< the next round has a call for it */
     int is_proved;        /**< it held what was needed, at some moment */
     ha_verb_e verb;       /**< the last planned call */
+    int is_repair;        /**< it brings what was missing before */
     span_t data;          /**< and its data */
     ha_answer_e answer;   /**< the last answer */
     apr_uint64_t version; /**< of the item, on HIT */

@@ -49,6 +49,7 @@ static void plan_repair(ha_peer_t *peer, span_t whole)
     else if (peer->answer == HA_HIT && peer->fold.result != HA_FOLD_NEWER) {
         ha_crew_plan(peer, HA_CAS, whole);
     }
+    peer->is_repair = 1;
 }
 
 /* Whether by each list as many targets have proved it as were asked for. */

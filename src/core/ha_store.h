@@ -41,6 +41,8 @@ typedef struct ha_call_t {
     unsigned int node;    /**< in: index of the node */
     ha_verb_e verb;       /**< in: what to do */
     span_t data;          /**< in: bytes for add, append and cas */
+    int is_repair;        /**< in: 1: it brings what was missing before; not
+                               made, the node is none the worse */
     apr_uint64_t version; /**< in: expected by cas; out: the item's, on HIT */
     ha_answer_e answer;   /**< out: what the node said after the verb */
     span_t held;          /**< out: the item's bytes on HIT, but for touch */

@@ -34,12 +34,13 @@
 
 /**
  * Take note that there was no time for a leg, which is not the node's fault.
- * A write, or a touch, that it missed ends its being whole; a read does not,
- * or one node that hangs would take the others' word from them.
+ * A write, or a touch, that it missed ends its being whole; a read or a repair
+ * does not, or one node that hangs would take the others' word from them.
  */
 static void miss(const ha_mc_leg_t *leg)
 {
-    if (leg->call->verb != HA_GET || leg->is_touch) {
+    if ((leg->call->verb != HA_GET || leg->is_touch)
+        && !leg->call->is_repair) {
         ha_health_missed(leg->peer->health, leg->peer->slot);
     }
 }
