@@ -66,7 +66,7 @@ static void make_nonce(unsigned char nonce[NONCE_BYTES], const ha_key_t *key,
     unsigned char secret[HA_KEY_BYTES];
     unsigned char mac[HA_KEY_BYTES];
     apr_size_t len = HA_SID_DIGEST + header.len + body.len;
-    unsigned char *text = malloc(len);
+    unsigned char *text = OPENSSL_malloc(len);
 
     demand(text != NULL);
     memcpy(text, sid->digest, HA_SID_DIGEST);
@@ -77,8 +77,7 @@ static void make_nonce(unsigned char nonce[NONCE_BYTES], const ha_key_t *key,
            != NULL);
     memcpy(nonce, mac, NONCE_BYTES);
     OPENSSL_cleanse(secret, sizeof(secret));
-    OPENSSL_cleanse(text, len);
-    free(text);
+    OPENSSL_clear_free(text, len);
 }
 
 /* Begin to seal (1) or to open (0); header and digest are taken in. */

@@ -143,7 +143,7 @@ static void take_file(session_vault_t *vault, server_rec *s,
 {
     ha_ring_t ring;
 
-    if (!session_secret_read(&ring, vault->path, APLOG_ERR, s, ptemp)) {
+    if (!session_secret_read(&ring, vault->path, s, ptemp)) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HALOG(0171)
                      "SessionHASecretFile %s has changed and is not taken, "
                      "the secrets read before stay in use", vault->path);

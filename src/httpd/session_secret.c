@@ -48,8 +48,8 @@ static apr_status_t read_text(char *text, apr_size_t *len,
     return rv;
 }
 
-int session_secret_read(ha_ring_t *ring, const char *path, int level,
-                        server_rec *s, apr_pool_t *ptemp)
+int session_secret_read(ha_ring_t *ring, const char *path, server_rec *s,
+                        apr_pool_t *ptemp)
 {
     char text[FILE_MAX];
     apr_size_t len;
@@ -60,13 +60,13 @@ int session_secret_read(ha_ring_t *ring, const char *path, int level,
 
     memset(ring, 0, sizeof(*ring));
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, level, rv, s, HALOG(0107)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0107)
                      "SessionHASecretFile %s cannot be read as a file of at "
                      "most %d bytes", path, FILE_MAX);
         return 0;
     }
     if (finfo.protection & (APR_FPROT_WREAD | APR_FPROT_WWRITE)) {
-        ap_log_error(APLOG_MARK, level, 0, s, HALOG(0108)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0108)
                      "SessionHASecretFile %s may be read or written by every "
                      "user of this host, who could then forge sessions: "
                      "chmod 600", path);
@@ -76,7 +76,7 @@ int session_secret_read(ha_ring_t *ring, const char *path, int level,
     /* The text is on the stack, which nobody clears. */
     OPENSSL_cleanse(text, sizeof(text));
     if (result != HA_RING_OK) {
-        ap_log_error(APLOG_MARK, level, 0, s, HALOG(0109)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0109)
                      "SessionHASecretFile %s, line %u: %s; it takes one "
                      "secret a line, as `openssl rand -base64 32` prints "
                      "them", path, line, ha_ring_name(result));

@@ -13,17 +13,16 @@
 #include "ha_ring.h"
 
 /**
- * Read a file of secrets, and say what is wrong with it.
+ * Read a file of secrets, and say at crit what is wrong with it.
  *
  * @param ring filled; empty on failure
  * @param path absolute
- * @param level of what is said: crit where the server cannot start
  * @param s for log lines
  * @param ptemp scratch
  * @return 1 when the ring may be used
  */
 HA_CHECK_RESULT
-int session_secret_read(ha_ring_t *ring, const char *path, int level,
-                        server_rec *s, apr_pool_t *ptemp);
+int session_secret_read(ha_ring_t *ring, const char *path, server_rec *s,
+                        apr_pool_t *ptemp);
 
 #endif

@@ -192,9 +192,7 @@ static int make_ring(kept_t *kept, server_rec *s,
     int is_fine = 1;
 
     if (top->secret_file != NULL) {
-        is_fine = session_secret_read(&ring, top->secret_file,
-                                      is_first ? APLOG_CRIT : APLOG_ERR, s,
-                                      ptemp);
+        is_fine = session_secret_read(&ring, top->secret_file, s, ptemp);
         if (!is_fine && !is_first) {
             ring = kept->ring.ring;
             is_fine = 1;
@@ -365,8 +363,7 @@ int session_setup_post_config(apr_pool_t *pconf, apr_pool_t *plog,
         /* This configuration is thrown away; a bad file ends the start on
          * the terminal, not in a log. */
         int is_fine = top->secret_file == NULL
-            || session_secret_read(&ring, top->secret_file, APLOG_CRIT, s,
-                                   ptemp);
+            || session_secret_read(&ring, top->secret_file, s, ptemp);
 
         ha_ring_wipe(&ring);
         return is_fine ? OK : HTTP_INTERNAL_SERVER_ERROR;
