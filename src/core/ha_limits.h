@@ -16,6 +16,16 @@
  */
 #define HA_PAST_MAX 4
 
+/**
+ * Sessions that a host remembers to have been written while one of their
+ * nodes was away: 2 MiB of shared memory, a power of two.
+ */
+#define HA_REFILL_MAX (32 * 1024)
+
+/** Sessions that a host copies back to nodes in a second. */
+#define HA_REFILL_RATE_DEFAULT 100
+#define HA_REFILL_RATE_MAX 10000
+
 /** Web servers that share the nodes and tell each other so. */
 #define HA_FLEET_MAX 64
 

@@ -25,11 +25,24 @@
 /* Bytes of the digest that go into the tag. */
 #define TAG_BYTES 4
 
-void ha_sid_init(ha_sid_t *sid, const unsigned char bytes[HA_SID_BYTES])
+/* What follows from the digest. */
+static void name_it(ha_sid_t *sid)
 {
     static const char hex[] = "0123456789abcdef";
-    unsigned char text[LABEL_LEN + HA_SID_BYTES];
     apr_size_t i;
+
+    memcpy(sid->key, KEY_PREFIX, KEY_PREFIX_LEN);
+    apr_encode_base64_binary(sid->key + KEY_PREFIX_LEN, sid->digest,
+                             HA_SID_DIGEST, APR_ENCODE_BASE64URL, NULL);
+    for (i = 0; i < TAG_BYTES; i++) {
+        sid->tag[2 * i] = hex[sid->digest[i] >> 4];
+        sid->tag[2 * i + 1] = hex[sid->digest[i] & 15];
+    }
+}
+
+void ha_sid_init(ha_sid_t *sid, const unsigned char bytes[HA_SID_BYTES])
+{
+    unsigned char text[LABEL_LEN + HA_SID_BYTES];
 
     memset(sid, 0, sizeof(*sid));
     memcpy(sid->bytes, bytes, HA_SID_BYTES);
@@ -39,11 +52,12 @@ void ha_sid_init(ha_sid_t *sid, const unsigned char bytes[HA_SID_BYTES])
         /* To go on would give every session the same key. */
         abort();
     }
-    memcpy(sid->key, KEY_PREFIX, KEY_PREFIX_LEN);
-    apr_encode_base64_binary(sid->key + KEY_PREFIX_LEN, sid->digest,
-                             HA_SID_DIGEST, APR_ENCODE_BASE64URL, NULL);
-    for (i = 0; i < TAG_BYTES; i++) {
-        sid->tag[2 * i] = hex[sid->digest[i] >> 4];
-        sid->tag[2 * i + 1] = hex[sid->digest[i] & 15];
-    }
+    name_it(sid);
+}
+
+void ha_sid_recall(ha_sid_t *sid, const unsigned char digest[HA_SID_DIGEST])
+{
+    memset(sid, 0, sizeof(*sid));
+    memcpy(sid->digest, digest, HA_SID_DIGEST);
+    name_it(sid);
 }

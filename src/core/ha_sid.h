@@ -34,4 +34,13 @@ typedef struct ha_sid_t {
  */
 void ha_sid_init(ha_sid_t *sid, const unsigned char bytes[HA_SID_BYTES]);
 
+/**
+ * Fill a session id from its digest: enough to find the session and to move
+ * it about, not to make a cookie.
+ *
+ * @param sid filled; bytes are zero
+ * @param digest as another id has it
+ */
+void ha_sid_recall(ha_sid_t *sid, const unsigned char digest[HA_SID_DIGEST]);
+
 #endif

@@ -71,6 +71,8 @@
  * 0221 notice  far copies have caught up after drops
  * 0222 warning a child ends before all far copies are brought
  * 0223 error   a child has no queue for far copies
+ * 0230 warning no room to remember what a node misses
+ * 0231 info    all that nodes are known to have missed is copied back
  * 0301 debug   a cookie was refused, and why
  * 0302 debug   a session was loaded
  * 0303 info    a genuine cookie finds no session

@@ -49,6 +49,7 @@ void *session_server_make(apr_pool_t *p, server_rec *s)
 
     ha_server_conf_init(&server->conf);
     server->memory = HA_UNSET;
+    server->refill_rate = HA_UNSET;
     server->encryption = HA_UNSET;
     return server;
 }
@@ -64,6 +65,8 @@ void *session_server_merge(apr_pool_t *p, void *basev, void *overv)
     server->secret_file = over->secret_file != NULL ? over->secret_file
                                                     : base->secret_file;
     server->zone = over->zone != NULL ? over->zone : base->zone;
+    server->refill_rate = over->refill_rate != HA_UNSET ? over->refill_rate
+                                                        : base->refill_rate;
     server->memory = over->memory != HA_UNSET ? over->memory : base->memory;
     server->encryption = over->encryption != HA_UNSET ? over->encryption
                                                       : base->encryption;
@@ -131,6 +134,24 @@ static const char *set_secret_file(cmd_parms *cmd, void *dummy,
         return apr_psprintf(cmd->pool, "%s must be the path of a file, not "
                             "'%s'", cmd->cmd->name, arg);
     }
+    return NULL;
+}
+
+static const char *set_refill_rate(cmd_parms *cmd, void *dummy,
+                                   const char *arg)
+{
+    session_server_t *server = session_server_of(cmd->server);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t number;
+
+    if (error != NULL) {
+        return error;
+    }
+    if (!session_word_number(&number, arg, 0, HA_REFILL_RATE_MAX)) {
+        return apr_psprintf(cmd->pool, "%s must be between 0 and %d, not '%s'",
+                            cmd->cmd->name, HA_REFILL_RATE_MAX, arg);
+    }
+    server->refill_rate = (int)number;
     return NULL;
 }
 
@@ -513,6 +534,9 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHAFarWrites", set_far_writes, NULL, RSRC_CONF,
         "sync or async, for copies in other zones than this server's "
         "(default sync)"),
+    AP_INIT_TAKE1("SessionHARefillRate", set_refill_rate, NULL, RSRC_CONF,
+        "sessions a second copied to nodes that come back, 0 for none "
+        "(default 100)"),
     AP_INIT_TAKE1("SessionHAReplicas", set_replicas, NULL, RSRC_CONF,
         "copies kept of each session, 1 to 8 (default 2)"),
     AP_INIT_TAKE1("SessionHAWriteAcks", set_acks, NULL, RSRC_CONF,

@@ -18,6 +18,7 @@
 #include "ha_health.h"
 #include "ha_keeper.h"
 #include "ha_recent.h"
+#include "ha_refill.h"
 #include "ha_store_mc.h"
 #include "ha_store_shm.h"
 #include "session_alarm.h"
@@ -29,6 +30,7 @@ typedef struct session_server_t {
     apr_array_header_t *nodes; /**< of ha_mc_node_t; NULL for none */
     const char *secret_file;   /**< absolute; NULL for none */
     const char *zone;          /**< where it is; NULL for nowhere */
+    int refill_rate;           /**< sessions a second, HA_UNSET unless set */
     apr_int64_t memory;        /**< bytes, HA_UNSET unless set */
     int encryption;            /**< a ha_encryption_e, HA_UNSET unless set */
     int is_used;               /**< 1: SessionHA On stands somewhere */
@@ -72,6 +74,8 @@ typedef struct session_site_t {
     ha_store_t *store;          /**< where sessions live */
     ha_shm_t *shm;              /**< its memory; NULL for memcached */
     ha_recent_t *recent;        /**< touches of this host */
+    ha_refill_t *refill;        /**< what nodes missed; NULL for shm */
+    apr_uint64_t nodes_print;   /**< stands for the list of nodes there */
     session_counts_t *counts;   /**< shared by all children */
     session_vault_t *vault;     /**< the secrets: session_keys() */
     ha_courier_board_t *board;  /**< likewise; NULL for shm */

@@ -16,6 +16,7 @@
 #include "session_cookie.h"
 #include "session_far.h"
 #include "session_header.h"
+#include "session_refill.h"
 #include "session_lock.h"
 #include "session_rotate.h"
 
@@ -254,6 +255,7 @@ static void touch(session_state_t *state, const ha_session_env_t *env,
         return;
     }
     ha_session_touch(state->session, &saved, env);
+    session_refill_note(&saved, env, sid);
     if (saved.copies > 0) {
         ha_recent_set(recent, sid, env->now);
         if (env->far_later) {
@@ -391,9 +393,14 @@ static void store(session_state_t *state, const ha_op_t *ops,
         session_protocol_note_ended(state, tag, r);
         return;
     }
-    if (saved.copies > 0 && env.far_later && state->late == NULL
+    if (saved.copies > 0 && state->late == NULL
         && !ha_late_is_due(state->session)) {
-        session_far_send(&saved, &env, ha_session_sid(state->session), 0);
+        const ha_sid_t *sid = ha_session_sid(state->session);
+
+        session_refill_note(&saved, &env, sid);
+        if (env.far_later) {
+            session_far_send(&saved, &env, sid, 0);
+        }
     }
     session_protocol_note(state, &saved);
     if (saved.copies == 0) {

@@ -22,6 +22,7 @@
 #include "session_far.h"
 #include "session_fleet.h"
 #include "session_module.h"
+#include "session_refill.h"
 #include "session_secret.h"
 
 APLOG_USE_MODULE(session_ha);
@@ -33,6 +34,7 @@ typedef struct kept_t {
     ha_shm_t *shm;            /* NULL until the shm store is first used */
     ha_health_t *health;      /* NULL until memcached is first used */
     ha_recent_t *recent;
+    ha_refill_t *refill;      /* as health */
     session_fleet_t *fleet;   /* NULL until memcached is first used */
     session_counts_t *counts;
     session_ring_t ring;
@@ -70,7 +72,7 @@ static void tell(void *ctx, const ha_event_t *event)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0213)
                      "node %.*s: was restarted and is empty, %d s after it "
                      "was last heard of; its sessions are read elsewhere and "
-                     "copied back when used", len, node, event->away_sec);
+                     "copied back, at the latest when used", len, node, event->away_sec);
         break;
     case HA_EVENT_FULL:
         ap_log_error(APLOG_MARK, APLOG_ERR, event->rv, s, HALOG(0210)
@@ -130,6 +132,9 @@ static int make_memory(kept_t *kept, server_rec *s,
     }
     if (rv == APR_SUCCESS && top->nodes != NULL && kept->board == NULL) {
         rv = ha_courier_board_create(&kept->board, pprocess);
+    }
+    if (rv == APR_SUCCESS && top->nodes != NULL && kept->refill == NULL) {
+        rv = ha_refill_create(&kept->refill, pprocess);
     }
     if (rv == APR_SUCCESS && top->nodes != NULL && kept->fleet == NULL) {
         rv = session_fleet_create(&kept->fleet, pprocess);
@@ -231,6 +236,10 @@ static int make_store(session_site_t *site, kept_t *kept,
     if (rv == APR_SUCCESS) {
         rv = session_fleet_prepare(site, kept->fleet, &kept->ring.ring,
                                    pconf, ptemp);
+    }
+    if (rv == APR_SUCCESS) {
+        site->refill = kept->refill;
+        session_refill_prepare(site);
     }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, site->server, HALOG(0113)
@@ -421,9 +430,13 @@ void session_setup_child_init(apr_pool_t *pchild, server_rec *s)
     }
     session_far_child_init(the_site, pchild);
     rv = session_fleet_start(the_site);
+    if (rv == APR_SUCCESS) {
+        rv = session_refill_start(the_site);
+    }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, HALOG(0144)
                      "this child cannot work behind its requests: other "
-                     "web servers hear nothing of it");
+                     "web servers hear nothing of it, and it copies nothing "
+                     "back to nodes");
     }
 }

@@ -77,6 +77,28 @@ static void write_far_auto(request_rec *r, const session_site_t *site)
                usage.sent, usage.dropped);
 }
 
+static void write_refill_auto(request_rec *r, const session_site_t *site)
+{
+    ha_refill_usage_t usage;
+
+    ha_refill_usage(&usage, site->refill);
+    ap_rprintf(r, "SessionHARefillPending: %" APR_UINT64_T_FMT "\n"
+               "SessionHARefilled: %" APR_UINT64_T_FMT "\n"
+               "SessionHARefillDropped: %" APR_UINT64_T_FMT "\n",
+               usage.pending, usage.done, usage.dropped);
+}
+
+static void write_refill(request_rec *r, const session_site_t *site)
+{
+    ha_refill_usage_t usage;
+
+    ha_refill_usage(&usage, site->refill);
+    ap_rprintf(r, "<dl><dt>%" APR_UINT64_T_FMT " sessions wait to be copied "
+               "to nodes that were away, %" APR_UINT64_T_FMT " were, %"
+               APR_UINT64_T_FMT " are left to their next use</dt></dl>\n",
+               usage.pending, usage.done, usage.dropped);
+}
+
 static void write_far(request_rec *r, const session_site_t *site)
 {
     apr_time_t now = apr_time_now();
@@ -119,6 +141,7 @@ static void write_auto(request_rec *r, const session_site_t *site)
                    apr_time_sec(store->ops->whole_since(store, i)));
     }
     write_far_auto(r, site);
+    write_refill_auto(r, site);
 }
 
 static void write_nodes(request_rec *r, ha_store_t *store)
@@ -163,6 +186,7 @@ static void write_page(request_rec *r, const session_site_t *site)
     if (site->shm == NULL) {
         write_nodes(r, site->store);
         write_far(r, site);
+        write_refill(r, site);
     }
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Edits of the list of nodes, and web servers that are set up otherwise."""
 
+import base64
 import hashlib
 import hmac
 import time
@@ -12,6 +13,7 @@ from process import wait_until
 from session_site import HERE, Site, read_secrets, secret_file
 
 SESSIONS = 6
+ID = slice(5, 21)           # where the id stands in a cookie's facts
 
 
 def conf_of(nodes, secret, replicas, zones="", weights=""):
@@ -234,3 +236,61 @@ def test_what_a_node_holds_at_the_key_cannot_harm(httpd, memcacheds, secret):
     site = Site(httpd(conf_of(nodes, secret, 2)))
     all_there(site, sessions(site, 2))
     wait_told(nodes, site.server)
+
+
+# ---- nodes that come back --------------------------------------------------
+
+def status(site, name):
+    text = site.server.get("/server-status?auto").text
+    return int(dict(line.split(": ", 1) for line in text.splitlines()
+                    if ": " in line)[f"SessionHA{name}"])
+
+
+STATUS = "<Location /server-status>\nSetHandler server-status\n</Location>\n"
+
+
+def test_a_node_that_returns_empty_gets_what_it_missed(httpd, memcacheds,
+                                                       secret):
+    """Nobody uses the sessions meanwhile, and then the other owner dies."""
+    nodes = memcacheds(2)
+    site = Site(httpd(conf_of(nodes, secret, 2)
+                      + STATUS + "SessionHARefillRate 1000\n"))
+    site.log.allow("HA0212|HA0211|HA0213")
+    jars = sessions(site, 1)
+    nodes[0].kill9()
+    with site.server.client() as client:
+        for i in range(1, 200):
+            jars.append(Jar())
+            client.get(f"/cgi-bin/app?n={i}", jar=jars[i])
+    key = jar_key(jars[7])
+    nodes[0].start()
+    wait_until(lambda: set(nodes[0].keys())
+               >= {jar_key(jar) for jar in jars[1:]}, 60, "199 sessions")
+    assert nodes[0].ttl(key) <= nodes[1].ttl(key) + 1
+    wait_until(lambda: status(site, "RefillPending") == 0, 20, "an end")
+    assert status(site, "Refilled") >= 199
+    assert status(site, "RefillDropped") == 0
+    site.log.expect("HA0231", timeout=20)
+    nodes[1].kill9()
+    for i in (1, 50, 100, 150, 199):
+        assert site.session(jars[i]) == {"n": str(i)}
+
+
+def jar_key(jar):
+    """The key in the store of a cookie's session, as docs/protocol.md says."""
+    facts = jar["HASESSION"].split(".")[0]
+    raw = base64.urlsafe_b64decode(facts + "=" * (-len(facts) % 4))
+    digest = hashlib.sha256(b"mod_session_ha session 1" + raw[ID]).digest()
+    return "ha1:" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def test_a_rate_of_zero_copies_nothing_back(httpd, memcacheds, secret):
+    nodes = memcacheds(2)
+    site = Site(httpd(conf_of(nodes, secret, 2)
+                      + STATUS + "SessionHARefillRate 0\n"))
+    site.log.allow("HA0212|HA0211|HA0213")
+    nodes[0].kill9()
+    jar, = sessions(site, 1)
+    assert status(site, "RefillPending") == 0
+    nodes[0].start()
+    wait_until(lambda: site.told(jar)["copies"] == "2/2", 20, "repair by use")

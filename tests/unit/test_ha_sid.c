@@ -64,6 +64,21 @@ START_TEST(one_bit_more_makes_another_session)
 }
 END_TEST
 
+START_TEST(a_digest_names_the_session_but_makes_no_cookie)
+{
+    static const unsigned char nothing[HA_SID_BYTES];
+    ha_sid_t one;
+    ha_sid_t other;
+
+    fill(&one, 9);
+    ha_sid_recall(&other, one.digest);
+    ck_assert_str_eq(other.key, one.key);
+    ck_assert_str_eq(other.tag, one.tag);
+    ck_assert_mem_eq(other.digest, one.digest, HA_SID_DIGEST);
+    ck_assert_mem_eq(other.bytes, nothing, HA_SID_BYTES);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ha_sid");
@@ -75,6 +90,7 @@ int main(void)
     tcase_add_test(tests, the_names_of_an_id_never_change);
     tcase_add_test(tests, a_key_fits_a_store_and_shows_nothing_of_the_id);
     tcase_add_test(tests, one_bit_more_makes_another_session);
+    tcase_add_test(tests, a_digest_names_the_session_but_makes_no_cookie);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
