@@ -328,42 +328,6 @@ START_TEST(no_byte_is_an_empty_value)
 }
 END_TEST
 
-START_TEST(a_later_format_is_one_with_a_good_check)
-{
-    static const unsigned char format[] = { 2 };
-    span_t value = both(set_at(1, "a", "1"), set_at(2, "b", "2"));
-    char *copy = apr_pmemdup(pool, value.data, value.len);
-
-    copy[value.len / 2 + 1] = (char)format[0];
-    ck_assert_int_eq(fold_into(image, span_of(copy, value.len)),
-                     HA_FOLD_DAMAGED);
-    ck_assert_int_eq(fold_into(image, span_of(copy + value.len / 2,
-                                              value.len / 2)),
-                     HA_FOLD_FOREIGN);
-}
-END_TEST
-
-START_TEST(a_time_that_nothing_can_follow_is_no_stamp)
-{
-    static const unsigned char head[3] = { 1, 1, 0 };
-    ha_stamp_t stamp = { APR_INT64_MAX, 1 };
-    char field[] = "\3\0\0\0\x14\x7f\xff\xff\xff\xff\xff\xff\xff"
-                   "\0\0\0\0\0\0\0\1\0\1ab";
-    span_t body = span_of(field, sizeof(field) - 1);
-
-    ck_assert_int_eq(fold_into(image, raw_record(&sid, head, stamp,
-                                                 span_of_text(""), pool)),
-                     HA_FOLD_FOREIGN);
-    stamp.time = 1;
-    ck_assert_int_eq(fold_into(image, raw_record(&sid, head, stamp, body,
-                                                 pool)), HA_FOLD_FOREIGN);
-    field[12] = '\xfe';
-    ck_assert_int_eq(fold_into(image, raw_record(&sid, head, stamp, body,
-                                                 pool)), HA_FOLD_OK);
-    ck_assert_str_eq(value_of(image, "a"), "b");
-}
-END_TEST
-
 START_TEST(folding_stops_at_a_later_format)
 {
     span_t newer = record_of(3, 1, 0, span_of_text("anything"));
@@ -612,8 +576,6 @@ int main(void)
     tcase_add_test(tests, a_value_of_another_session_is_foreign);
     tcase_add_loop_test(tests, bytes_that_are_no_record_are_foreign, 0, 5);
     tcase_add_test(tests, no_byte_is_an_empty_value);
-    tcase_add_test(tests, a_later_format_is_one_with_a_good_check);
-    tcase_add_test(tests, a_time_that_nothing_can_follow_is_no_stamp);
     tcase_add_test(tests, folding_stops_at_a_later_format);
     tcase_add_loop_test(tests, a_record_counts_as_a_whole_or_not_at_all, 0,
                         LENGTH_OF(malformed));

@@ -3,11 +3,11 @@
  * Histories: several web servers use one session at the same time while
  * nodes are cut off, mended, restarted empty and made to lose answers. At
  * most W-1 of N nodes fail in one epoch, where W copies make a save good,
- * which is what the protocol promises to survive; the next epoch, with other nodes, begins when all are mended,
- * their probers have noticed, and somebody has seen R copies since. The
- * clocks of the web servers differ by up to a minute, and every fourth time
- * by up to twenty. Each client writes a
- * counter of its own, through any web server, so what a reader must see is
+ * which is what the protocol promises to survive; the next epoch, with other
+ * nodes, begins when all are mended, their probers have noticed, and somebody
+ * has seen R copies since. The clocks of the web servers differ by up to a
+ * minute, and every fourth time by up to twenty. Each client writes a counter
+ * of its own, through any web server, so what a reader must see is
  * known at every moment:
  *
  *     acknowledged before the load began <= value <= attempted by its end

@@ -290,6 +290,30 @@ START_TEST(the_last_time_there_is_ends_nothing)
 }
 END_TEST
 
+START_TEST(a_time_that_nothing_can_follow_is_no_stamp)
+{
+    static const unsigned char head[3] = { 1, 1, 0 };
+    char field[] = "\3\0\0\0\x14\x7f\xff\xff\xff\xff\xff\xff\xff"
+                   "\0\0\0\0\0\0\0\1\0\1ab";
+    span_t body = span_of(field, sizeof(field) - 1);
+    ha_stamp_t stamp = { APR_INT64_MAX, 1 };
+
+    append(raw_record(&bench->sid, head, stamp, span_of("", 0), pool));
+    ck_assert_str_eq(bench_node(bench, 0), "damaged");
+    ck_assert_str_eq(bench_load(bench, NULL), "hit basket=tea user=ada");
+    store_fake_put(fake, 0, bench->sid.key, good);
+    store_fake_put(fake, 1, bench->sid.key, good);
+    stamp.time = 1;
+    append(raw_record(&bench->sid, head, stamp, body, pool));
+    ck_assert_str_eq(bench_node(bench, 0), "damaged");
+    store_fake_put(fake, 0, bench->sid.key, good);
+    store_fake_put(fake, 1, bench->sid.key, good);
+    field[12] = '\xfe';
+    append(raw_record(&bench->sid, head, stamp, body, pool));
+    ck_assert_str_eq(bench_load(bench, NULL), "hit a=b basket=tea user=ada");
+}
+END_TEST
+
 /* A host that is fast issued the cookie; since then, by real time, the nodes
  * were restarted: they are no witnesses for it. */
 START_TEST(a_cookie_from_the_future_makes_no_witness)
@@ -324,6 +348,7 @@ int main(void)
     tcase_add_test(tests, a_reader_of_the_future_still_wins_over_it);
     tcase_add_test(tests, a_logout_wins_over_the_future);
     tcase_add_test(tests, the_last_time_there_is_ends_nothing);
+    tcase_add_test(tests, a_time_that_nothing_can_follow_is_no_stamp);
     tcase_add_test(tests, a_cookie_from_the_future_makes_no_witness);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
