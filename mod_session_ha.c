@@ -55,6 +55,7 @@ static void register_hooks(apr_pool_t *p)
 
     ap_hook_header_parser(session_hooks_header_parser, NULL, NULL,
                           APR_HOOK_FIRST);
+    ap_hook_fixups(session_hooks_user, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_fixups(session_hooks_fixups, NULL, NULL, APR_HOOK_LAST);
     ap_hook_insert_filter(session_hooks_insert_filter, NULL, NULL,
                           APR_HOOK_MIDDLE);

@@ -37,6 +37,7 @@ void ha_conf_init(ha_conf_t *conf)
     conf->save_policy = HA_UNSET;
     conf->copies_header = NULL;
     conf->exclusive = HA_UNSET;
+    conf->per_user = HA_UNSET;
     conf->exclusive_wait = HA_UNSET;
     conf->control_header = NULL;
     conf->rotate_on = NULL;
@@ -65,6 +66,7 @@ void ha_conf_merge(ha_conf_t *conf, const ha_conf_t *base,
     conf->save_policy = set_or(over->save_policy, base->save_policy);
     conf->copies_header = text_or(over->copies_header, base->copies_header);
     conf->exclusive = set_or(over->exclusive, base->exclusive);
+    conf->per_user = set_or(over->per_user, base->per_user);
     conf->exclusive_wait = time_or(over->exclusive_wait,
                                    base->exclusive_wait);
     conf->control_header = text_or(over->control_header,
@@ -178,6 +180,11 @@ const char *ha_conf_copies_header(const ha_conf_t *conf)
 int ha_conf_exclusive(const ha_conf_t *conf)
 {
     return set_or(conf->exclusive, 0);
+}
+
+int ha_conf_per_user(const ha_conf_t *conf)
+{
+    return set_or(conf->per_user, 0);
 }
 
 apr_interval_time_t ha_conf_exclusive_wait(const ha_conf_t *conf)

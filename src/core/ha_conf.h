@@ -69,6 +69,7 @@ typedef struct ha_conf_t {
     int save_policy;               /**< a ha_save_policy_e */
     const char *copies_header;     /**< a token; "" says none under one */
     int exclusive;                 /**< 1 on, 0 off */
+    int per_user;                  /**< 1 on, 0 off */
     apr_interval_time_t exclusive_wait; /**< for the request before */
     const char *control_header;    /**< a token; "" says none under one */
     const char *rotate_on;         /**< names, a blank between two; "" says
@@ -158,6 +159,9 @@ ha_save_policy_e ha_conf_save_policy(const ha_conf_t *conf);
 const char *ha_conf_copies_header(const ha_conf_t *conf);
 /** @return 1 when a session has one request at a time here */
 int ha_conf_exclusive(const ha_conf_t *conf);
+
+/** @return 1 when sessions belong to users here, not to browsers */
+int ha_conf_per_user(const ha_conf_t *conf);
 
 /** @return how long a request waits for the one before it */
 apr_interval_time_t ha_conf_exclusive_wait(const ha_conf_t *conf);

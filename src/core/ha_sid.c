@@ -18,6 +18,9 @@
 #define LABEL "mod_session_ha session 1"
 #define LABEL_LEN (sizeof(LABEL) - 1)
 
+/* Ids of users: another label, so that no digest of one is one of the other. */
+#define USER_LABEL "mod_session_ha user 1"
+
 /* Stands for the format of the value, too: another format, another key. */
 #define KEY_PREFIX "ha1:"
 #define KEY_PREFIX_LEN (sizeof(KEY_PREFIX) - 1)
@@ -60,4 +63,34 @@ void ha_sid_recall(ha_sid_t *sid, const unsigned char digest[HA_SID_DIGEST])
     memset(sid, 0, sizeof(*sid));
     memcpy(sid->digest, digest, HA_SID_DIGEST);
     name_it(sid);
+}
+
+/* Put a length and the bytes; what is joined can be taken apart again. */
+static unsigned char *put(unsigned char *at, span_t part)
+{
+    int shift;
+
+    for (shift = 24; shift >= 0; shift -= 8) {
+        *at++ = (unsigned char)(part.len >> shift);
+    }
+    if (part.len > 0) {
+        memcpy(at, part.data, part.len);
+    }
+    return at + part.len;
+}
+
+void ha_sid_of_user(ha_sid_t *sid, span_t space, span_t realm, span_t user,
+                    apr_pool_t *p)
+{
+    span_t label = span_of_text(USER_LABEL);
+    apr_size_t len = 16 + label.len + space.len + realm.len + user.len;
+    unsigned char *text = apr_palloc(p, len);
+    unsigned char digest[HA_SID_DIGEST];
+
+    (void)put(put(put(put(text, label), space), realm), user);
+    if (SHA256(text, len, digest) == NULL) {
+        /* To go on would give all users one session. */
+        abort();
+    }
+    ha_sid_init(sid, digest);
 }

@@ -10,6 +10,8 @@
  * dump of a store gives nobody a usable cookie; logs know a short tag.
  */
 
+#include <apr_pools.h>
+
 #include "ha_base.h"
 
 /** Bytes of an id: 128 random bits. */
@@ -42,5 +44,19 @@ void ha_sid_init(ha_sid_t *sid, const unsigned char bytes[HA_SID_BYTES]);
  * @param digest as another id has it
  */
 void ha_sid_recall(ha_sid_t *sid, const unsigned char digest[HA_SID_DIGEST]);
+
+/**
+ * Fill a session id from who a user is: everywhere the same, and with the
+ * user's name in it for nobody to read. It is no secret, and no cookie holds
+ * it: cookies are signed, and we sign none for it.
+ *
+ * @param sid filled
+ * @param space what keeps sessions of one user apart: the cookie's name
+ * @param realm where the user's name holds
+ * @param user the name
+ * @param p for scratch
+ */
+void ha_sid_of_user(ha_sid_t *sid, span_t space, span_t realm, span_t user,
+                    apr_pool_t *p);
 
 #endif

@@ -574,6 +574,9 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHACopiesHeader", set_copies_header, NULL, IN_DIR,
         "the response header that tells how many copies there are (default "
         "None)"),
+    AP_INIT_FLAG("SessionHAPerUser", ap_set_flag_slot, OFFSET(per_user),
+        IN_DIR, "On for sessions that belong to the user who has logged in, "
+        "not to a browser (default Off)"),
     AP_INIT_FLAG("SessionHAExclusive", ap_set_flag_slot, OFFSET(exclusive),
         IN_DIR, "On for one request of a session at a time (default Off)"),
     AP_INIT_TAKE1("SessionHAExclusiveWait", set_exclusive_wait, NULL, IN_DIR,

@@ -72,6 +72,9 @@ static const char *fault_of(const session_state_t *state, request_rec *r)
     if (state == NULL) {
         return "there are no sessions at this place";
     }
+    if (state->found == SESSION_NOBODY) {
+        return "sessions belong to users here, and no user is known";
+    }
     if (session_state_is_closed(state)) {
         return "nobody could say what the session holds";
     }

@@ -5,6 +5,7 @@
  *   header_parser  the session is loaded; UNKNOWN is answered with 503 here,
  *                  before authentication can take the user for a stranger
  *   ...            mod_session and others load, which gives the same record
+ *   fixups, first  a user's session is loaded: now it is known who that is
  *   fixups         the application is told, by a header that is ours alone
  *   SESSION_HA_DELTA what the application changed is taken, right before
  *   MOD_SESSION_OUT  mod_session takes the application's header and saves
@@ -99,6 +100,7 @@ static int is_error_page(const request_rec *r)
 static int may_be_blank(const session_state_t *state, request_rec *r)
 {
     return session_root_of(r, 1)->is_early || state->is_refused
+        || state->found == SESSION_NOBODY
         || is_error_page(r)
         || (state->found == SESSION_UNKNOWN
             && ha_conf_unknown_policy(&state->conf) == HA_POLICY_ANONYMOUS);
@@ -208,6 +210,21 @@ int session_hooks_header_parser(request_rec *r)
     root->is_early = 1;
     state = session_hooks_session(r);
     root->is_early = 0;
+    return state != NULL && is_fatal(state, r) ? refuse(state, r) : DECLINED;
+}
+
+int session_hooks_user(request_rec *r)
+{
+    session_state_t *state;
+
+    if (!is_enabled(r)
+        || !ha_conf_per_user(session_conf_of(r->per_dir_config))) {
+        return DECLINED;
+    }
+    session_state_admit_user(r);
+    session_root_of(r, 1)->is_early = 1;
+    state = session_hooks_session(r);
+    session_root_of(r, 1)->is_early = 0;
     return state != NULL && is_fatal(state, r) ? refuse(state, r) : DECLINED;
 }
 

@@ -33,6 +33,9 @@ void session_hooks_register(apr_pool_t *p);
 /** Hook header_parser: load early; a session nobody can tell of is a 503. */
 int session_hooks_header_parser(request_rec *r);
 
+/** Hook fixups, first: the session of who has been authenticated. */
+int session_hooks_user(request_rec *r);
+
 /** Hook fixups, last: what the application is told. */
 int session_hooks_fixups(request_rec *r);
 

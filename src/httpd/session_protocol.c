@@ -135,6 +135,9 @@ ha_load_e session_protocol_follow(ha_late_t *late, session_state_t *state,
 
 void session_protocol_forget_cookie(session_state_t *state, request_rec *r)
 {
+    if (state->user != NULL) {
+        return;                  /* a user's session has none */
+    }
     state->cookie = session_cookie_set(&state->conf, "", 0, is_tls(r),
                                        state->pool);
 }
@@ -144,9 +147,13 @@ void session_protocol_send_cookie(session_state_t *state,
 {
     apr_uint32_t now_sec = (apr_uint32_t)apr_time_sec(apr_time_now());
     span_t name = span_of_text(ha_conf_cookie_name(&state->conf));
-    const char *value = ha_cookie_sign(cookie, &session_keys()->ring, name,
-                                       state->pool);
+    const char *value;
 
+    if (state->user != NULL) {
+        /* Whoever had such a cookie would be that user. */
+        return;
+    }
+    value = ha_cookie_sign(cookie, &session_keys()->ring, name, state->pool);
     state->cookie = session_cookie_set(&state->conf, value,
                                        cookie->expires_sec > now_sec
                                        ? cookie->expires_sec - now_sec : 0,
@@ -334,6 +341,11 @@ static int begin_session(session_state_t *state, ha_cookie_t *cookie,
     apr_uint32_t lifetime_sec = ha_conf_lifetime_sec(&state->conf);
     ha_sid_t sid;
 
+    memset(cookie, 0, sizeof(*cookie));
+    if (state->user != NULL) {
+        state->session = ha_session_make(&state->sid, state->pool);
+        return 1;
+    }
     if (apr_generate_random_bytes(cookie->id, sizeof(cookie->id))
         != APR_SUCCESS) {
         return 0;
@@ -483,6 +495,15 @@ static void note_size(const session_state_t *state, const apr_table_t *after,
     }
 }
 
+/* Whether nothing is left. A user's session is emptied and stays, and an old
+ * id may see nothing of a session that is not empty. */
+static int is_over(const session_state_t *state, const apr_table_t *after,
+                   unsigned int count)
+{
+    return ha_diff_is_empty(after)
+        && (count > 0 ? state->user == NULL : state->late == NULL);
+}
+
 static void store_changes(session_state_t *state, request_rec *r)
 {
     apr_table_t *after = session_state_table(state, r->pool);
@@ -508,19 +529,18 @@ static void store_changes(session_state_t *state, request_rec *r)
                       ? ha_session_sid(state->session)->tag : "(new)",
                       fault, consequence_of(state));
     }
-    else if (ha_diff_is_empty(after)
-             && (state->late == NULL || count > 0)) {
-        /* An old id may see nothing of a session that is not empty. */
-        if (state->session != NULL || state->late != NULL) {
+    else if (is_over(state, after, count)) {
+        if (state->user == NULL
+            && (state->session != NULL || state->late != NULL)) {
             log_out(state, r);
             return;
         }
-        state->save = "nothing";
+        state->save = state->session != NULL ? "unchanged" : "nothing";
     }
     else if (count > 0 && !session_lock_is_sound(state)) {
         refuse_unlocked(state, r);
     }
-    else if (!state->is_again
+    else if (!state->is_again && state->user == NULL
              && (state->session != NULL || state->late != NULL)
              && session_control_is_rotate(state, ops, count, r)) {
         session_rotate(state, ops, count, r);
@@ -555,12 +575,17 @@ void session_state_save(session_state_t *state, request_rec *r)
     if (state->save != NULL) {
         return;
     }
-    if (state->found != SESSION_BLOCKED && session_control_is_logout(r)) {
+    if (state->found != SESSION_BLOCKED && state->user == NULL
+        && session_control_is_logout(r)) {
         log_out(state, r);
     }
     else if (session_state_is_closed(state)) {
         state->save = "nothing";
         return;
+    }
+    else if (state->user != NULL && session_control_is_logout(r)) {
+        state->z->entries = apr_table_make(state->pool, 1);
+        store_changes(state, r);
     }
     else {
         store_changes(state, r);

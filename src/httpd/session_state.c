@@ -40,15 +40,45 @@ session_root_t *session_root_of(request_rec *r, int make)
     return root;
 }
 
+/* Note of a request_rec whose user has been authenticated. */
+#define USER_NOTE "session-ha-user"
+
+void session_state_admit_user(request_rec *r)
+{
+    if (r->user != NULL) {
+        apr_table_set(r->notes, USER_NOTE, r->user);
+    }
+}
+
+/* Whose sessions are looked for here: see session_state_t. */
+static const char *user_of(request_rec *r)
+{
+    const char *user;
+
+    if (!ha_conf_per_user(session_conf_of(r->per_dir_config))) {
+        return NULL;
+    }
+    user = apr_table_get(r->notes, USER_NOTE);
+    return user != NULL ? user : "";
+}
+
+static int is_users(const session_state_t *state, const char *user)
+{
+    return state->user == NULL || user == NULL
+         ? state->user == user : strcmp(state->user, user) == 0;
+}
+
 session_state_t *session_state_find(request_rec *r)
 {
     const char *name =
         ha_conf_cookie_name(session_conf_of(r->per_dir_config));
+    const char *user = user_of(r);
     session_root_t *root = session_root_of(r, 0);
     session_state_t *state = root != NULL ? root->states : NULL;
 
     while (state != NULL
-           && strcmp(ha_conf_cookie_name(&state->conf), name) != 0) {
+           && (strcmp(ha_conf_cookie_name(&state->conf), name) != 0
+               || !is_users(state, user))) {
         state = state->next;
     }
     return state;
@@ -175,6 +205,9 @@ static void note_gone(session_state_t *state, const ha_sid_t *sid,
                       ha_load_e result, request_rec *r)
 {
     state->found = SESSION_MISS;
+    if (state->user != NULL) {
+        return;                  /* every user comes for the first time */
+    }
     apr_atomic_inc64(&session_site()->counts->load_miss);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, HALOG(0303)
                   "session %s: %s; the user starts anew", sid->tag,
@@ -353,6 +386,7 @@ static session_state_t *make_state(request_rec *r)
     state->pool = p;
     state->conf = *session_conf_of(r->per_dir_config);
     state->server = r->server;
+    state->user = apr_pstrdup(p, user_of(r));
     state->idle_sec = ha_conf_idle_sec(&state->conf);
     if (stock != NULL && stock->maxage > 0
         && stock->maxage < APR_INT32_MAX) {
@@ -432,6 +466,25 @@ static void load_first(session_state_t *state, request_rec *r)
     }
 }
 
+/* A user's session needs no cookie, and is never over: what ends is what
+ * stands in it. */
+static void load_users(session_state_t *state, request_rec *r)
+{
+    const char *realm = ap_auth_name(r);
+
+    if (*state->user == '\0') {
+        state->found = SESSION_NOBODY;
+        return;
+    }
+    ha_sid_of_user(&state->sid,
+                   span_of_text(ha_conf_cookie_name(&state->conf)),
+                   span_of_text(realm != NULL ? realm : ""),
+                   span_of_text(state->user), state->pool);
+    if (is_admitted(state, &state->sid, r)) {
+        load_stored(state, &state->sid, r);
+    }
+}
+
 session_state_t *session_state_load(request_rec *r)
 {
     session_state_t *state = session_state_find(r);
@@ -452,6 +505,9 @@ session_state_t *session_state_load(request_rec *r)
                       "request refused: SessionHAEncryption On "
                       "encrypts it, or take one of them out");
     }
+    else if (state->user != NULL) {
+        load_users(state, r);
+    }
     else {
         load_first(state, r);
     }
@@ -465,7 +521,7 @@ session_state_t *session_state_load(request_rec *r)
 int session_state_is_closed(const session_state_t *state)
 {
     return state->found == SESSION_UNKNOWN || state->found == SESSION_BUSY
-        || state->found == SESSION_BLOCKED;
+        || state->found == SESSION_BLOCKED || state->found == SESSION_NOBODY;
 }
 
 /* ---- what it says -------------------------------------------------------- */
@@ -498,7 +554,7 @@ void session_state_tell(const session_state_t *state, request_rec *r)
 {
     static const char *const words[] = {
         "none", "refused", "hit", "forwarded", "miss", "unknown", "busy",
-        "unknown"
+        "unknown", "none"
     };
 
     apr_table_setn(r->subprocess_env, "SESSION_HA_LOAD",

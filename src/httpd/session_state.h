@@ -30,7 +30,8 @@ typedef enum session_found_e {
     SESSION_MISS,     /**< it is gone: lost, idle for too long, or ended */
     SESSION_UNKNOWN,  /**< nobody could say; nothing may be saved */
     SESSION_BUSY,     /**< another request has it for itself; likewise */
-    SESSION_BLOCKED   /**< it must not be stored in clear */
+    SESSION_BLOCKED,  /**< it must not be stored in clear */
+    SESSION_NOBODY    /**< sessions are users' here, and no user is known */
 } session_found_e;
 
 /** One session of one client request. Lives in the first request's pool. */
@@ -50,6 +51,8 @@ typedef struct session_state_t {
     ha_late_t *late;              /**< with SESSION_LATE, instead of session */
     int is_left;                  /**< 1: an id was rotated too long ago */
     int is_again;                 /**< 1: the answer has begun, no cookie */
+    const char *user;             /**< whose it is, "" for nobody's; NULL
+                                       when it is a browser's */
     session_found_e found;        /**< what the load came to */
     session_rec *z;               /**< what mod_session and others change */
     ha_session_t *session;        /**< NULL until a store holds it */
@@ -81,7 +84,13 @@ request_rec *session_first_of(request_rec *r);
 /** @return what the client request has; NULL when make is 0 and nothing */
 session_root_t *session_root_of(request_rec *r, int make);
 
-/** @return the state for the cookie name that holds here, or NULL */
+/**
+ * Note that who a request says it comes from has been proved: what stands in
+ * r->user before is what somebody claimed. A request_rec each.
+ */
+void session_state_admit_user(request_rec *r);
+
+/** @return the state for the cookie name and user that hold here, or NULL */
 session_state_t *session_state_find(request_rec *r);
 
 /**

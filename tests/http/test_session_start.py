@@ -148,6 +148,7 @@ WRONG = [
     ("SessionHARotateGrace soon", "not 'soon'"),
     ("SessionHAUnknownPolicy guess",
      "SessionHAUnknownPolicy must be fail or anonymous, not 'guess'"),
+    ("SessionHAPerUser Perhaps", "SessionHAPerUser must be On or Off"),
     ("SessionHAExclusive Perhaps", "SessionHAExclusive must be On or Off"),
     ("SessionHAExclusiveWait 61s",
      "SessionHAExclusiveWait must be between 0 and 60s"),
@@ -248,6 +249,7 @@ def test_a_good_configuration_passes_the_test(idle, workdir):
         SessionHARotateGrace 0
         SessionHAUnknownPolicy Anonymous
         SessionHAExclusive on
+        SessionHAPerUser on
         SessionHAExclusiveWait 0
         SessionHAIdleLimit 1h
         SessionHALifetime 12h

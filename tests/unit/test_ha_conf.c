@@ -34,6 +34,7 @@ static const member_t conf_members[] = {
     { "save_policy", offsetof(ha_conf_t, save_policy), NUMBER },
     { "copies_header", offsetof(ha_conf_t, copies_header), TEXT },
     { "exclusive", offsetof(ha_conf_t, exclusive), NUMBER },
+    { "per_user", offsetof(ha_conf_t, per_user), NUMBER },
     { "exclusive_wait", offsetof(ha_conf_t, exclusive_wait), TIME },
     { "control_header", offsetof(ha_conf_t, control_header), TEXT },
     { "rotate_on", offsetof(ha_conf_t, rotate_on), TEXT },
@@ -212,6 +213,7 @@ START_TEST(what_nobody_set_is_safe)
     ck_assert_ptr_null(ha_conf_copies_header(&conf));
     ck_assert_uint_eq(ha_server_conf_acks(&server, 3), 0);
     ck_assert_int_eq(ha_conf_exclusive(&conf), 0);
+    ck_assert_int_eq(ha_conf_per_user(&conf), 0);
     ck_assert_int_eq(ha_conf_exclusive_wait(&conf),
                      HA_LOCK_WAIT_DEFAULT_USEC);
     ck_assert_uint_eq(ha_conf_idle_sec(&conf), HA_IDLE_DEFAULT_SEC);

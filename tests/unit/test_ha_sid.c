@@ -3,6 +3,8 @@
 
 #include <check.h>
 
+#include <apr_general.h>
+
 static void fill(ha_sid_t *sid, unsigned char first)
 {
     unsigned char bytes[HA_SID_BYTES];
@@ -79,6 +81,42 @@ START_TEST(a_digest_names_the_session_but_makes_no_cookie)
 }
 END_TEST
 
+/* Whoever may be mistaken for another by joining the parts. */
+START_TEST(every_user_has_a_session_of_his_own)
+{
+    static const char *const who[][3] = {
+        { "S", "shop", "ada" }, { "S", "shop", "adb" }, { "S", "shop", "" },
+        { "S", "shopa", "da" }, { "Ss", "hop", "ada" }, { "S", "", "shopada" },
+        { "s", "shop", "ada" }, { "S", "shop", "Ada" }, { "", "", "" },
+        { "S", "shop", "mod_session_ha session 1" }
+    };
+    enum { COUNT = sizeof(who) / sizeof(who[0]) };
+    ha_sid_t sids[COUNT];
+    ha_sid_t again;
+    apr_pool_t *p;
+    int i;
+    int k;
+
+    apr_initialize();
+    apr_pool_create(&p, NULL);
+    for (i = 0; i < COUNT; i++) {
+        ha_sid_of_user(&sids[i], span_of_text(who[i][0]),
+                       span_of_text(who[i][1]), span_of_text(who[i][2]), p);
+        for (k = 0; k < i; k++) {
+            ck_assert_str_ne(sids[i].key, sids[k].key);
+        }
+    }
+    ha_sid_of_user(&again, span_of_text("S"), span_of_text("shop"),
+                   span_of_text("ada"), p);
+    ck_assert_str_eq(again.key, sids[0].key);
+    /* As another language computes it. */
+    ck_assert_str_eq(again.key,
+                     "ha1:KM4Cx-B4bwDAjJe7SMtC_0UK4wM-HZ_j1bZUK675eBk");
+    apr_pool_destroy(p);
+    apr_terminate();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ha_sid");
@@ -91,6 +129,7 @@ int main(void)
     tcase_add_test(tests, a_key_fits_a_store_and_shows_nothing_of_the_id);
     tcase_add_test(tests, one_bit_more_makes_another_session);
     tcase_add_test(tests, a_digest_names_the_session_but_makes_no_cookie);
+    tcase_add_test(tests, every_user_has_a_session_of_his_own);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
