@@ -62,6 +62,13 @@ FAULTS = [
     ("tests_are_run", "tests/http/test_planted.py",
      (None, "import pytest\n\n\n@pytest.mark.sk" "ip\ndef test_a():\n"
             "    assert False\n"), "skips"),
+    ("promises_have_tests", "docs/tests.md", (r"`test_any_one_node_may_die`",
+                                              "`test_never_written`"),
+     "there is no test test_never_written"),
+    ("promises_have_tests", "docs/tests.md", (r"(?m)^\| P5 .*\n", ""),
+     "P5 has no row"),
+    ("promises_have_tests", "docs/tests.md",
+     (r"(?m)^(\| HTTP/2 \|).*$", r"\1 |"), "'HTTP/2' has no test"),
     ("directives_are_documented", "README.md", (None, BLOCK),
      "httpd does not know it"),
     ("directives_are_documented", "README.md",

@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "http")]
 
 from plan import make_plan, smaller      # noqa: E402
-from play import play, story             # noqa: E402
+from game import play, story             # noqa: E402
 
 TRIES = 2                     # times that a smaller plan is tried
 

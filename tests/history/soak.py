@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 
-from play import play, story
+from game import play, story
 
 GROWTH = 1.15
 SLACK = {"memory": 8 * 1024, "files": 24}     # kB; descriptors

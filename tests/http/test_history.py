@@ -16,7 +16,7 @@ HISTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 sys.path.insert(0, HISTORY)
 
 from plan import make_plan                 # noqa: E402
-from play import play                      # noqa: E402
+from game import play                      # noqa: E402
 from run import report                     # noqa: E402
 from sabotage import KINDS                 # noqa: E402
 
