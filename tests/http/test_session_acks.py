@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many copies are enough, and what is answered when they are not."""
 
+import subprocess
+
 import pytest
 
 from client import raw
@@ -204,3 +206,20 @@ def test_nobody_else_says_how_many_copies(cluster, httpd, jar, path):
     for status in (200, 404):
         answer = s.server.get(f"{path}?{status}", jar=jar)
         assert answer.all("X-Copies") == ["2/2"]
+
+
+def test_over_http2_a_failed_save_is_a_503(cluster, jar):
+    s = cluster(2, f"SessionHAWriteAcks 2\n{FAIL}Protocols h2c http/1.1\n",
+                modules=["http2"])
+    s.server.cgi("big", BIG)
+    s.set(jar, a=1)
+    s.nodes[0].kill9()
+    s.log.allow("HA0410")
+    said = subprocess.run(
+        ["curl", "-s", "-i", "--http2-prior-knowledge", "-H",
+         f"Cookie: {jar.header()}", f"{s.server.url}/cgi-bin/big?a=2"],
+        capture_output=True, text=True, timeout=20, check=True).stdout
+    assert said.startswith("HTTP/2 503")
+    assert "x-copies: 1/2 failed" in said and "retry-after:" in said
+    assert "a line of a page" not in said
+    assert said.rstrip().endswith("</html>")
