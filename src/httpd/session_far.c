@@ -27,6 +27,7 @@ static void deliver(ha_delivery_t *delivery, void *ctx,
     env.ttl_sec = parcel->ttl_sec;
     env.past_sec = parcel->past_sec;
     env.issued = parcel->issued;
+    env.zone = session_site()->zone;
     env.deadline = deadline;
     bundle.nodes = parcel->nodes;
     bundle.records = parcel->records;
@@ -86,25 +87,23 @@ void session_far_child_init(session_site_t *site, apr_pool_t *pchild)
 
 /* ---- requests ------------------------------------------------------------ */
 
-void session_far_fill(ha_session_env_t *env, const session_state_t *state)
+static int is_async(const session_state_t *state)
 {
     const session_site_t *site = session_site();
     const session_server_t *server = session_server_of(state->server);
 
-    env->zone = site->zone;
-    env->far_later = site->courier != NULL && site->zone.len > 0
+    return site->courier != NULL && site->zone.len > 0
         && ha_server_conf_far_writes(&server->conf) == HA_FAR_ASYNC;
 }
 
-int session_far_is_known(const ha_session_env_t *env,
-                         const session_state_t *state, const ha_sid_t *sid)
+int session_far_is_known(const session_state_t *state, const ha_sid_t *sid,
+                         apr_time_t now)
 {
-    apr_time_t last = env->far_later
+    apr_time_t last = is_async(state)
                     ? ha_recent_get(session_site()->recent, sid) : 0;
 
     return last != 0
-        && env->now - last
-           < apr_time_from_sec(ha_conf_touch_sec(state->idle_sec));
+        && now - last < apr_time_from_sec(ha_conf_touch_sec(state->idle_sec));
 }
 
 void session_far_send(ha_saved_t *saved, const ha_session_env_t *env,
@@ -128,5 +127,32 @@ void session_far_send(ha_saved_t *saved, const ha_session_env_t *env,
     parcel.issued = env->issued;
     if (courier == NULL || !ha_courier_send(courier, &parcel)) {
         saved->put_off = 0;
+        return;
+    }
+    saved->missed = 0;
+}
+
+void session_far_save(const session_state_t *state, ha_saved_t *saved,
+                      const ha_session_env_t *env, const ha_op_t *ops,
+                      unsigned int count)
+{
+    ha_session_env_t hurried = *env;
+
+    hurried.far_later = is_async(state);
+    ha_session_save(state->session, saved, &hurried, ops, count);
+    if (hurried.far_later && saved->copies > 0 && !saved->refused) {
+        session_far_send(saved, env, ha_session_sid(state->session), 0);
+    }
+}
+
+void session_far_touch(const session_state_t *state, ha_saved_t *saved,
+                       const ha_session_env_t *env)
+{
+    ha_session_env_t hurried = *env;
+
+    hurried.far_later = is_async(state);
+    ha_session_touch(state->session, saved, &hurried);
+    if (hurried.far_later && saved->copies > 0 && !saved->refused) {
+        session_far_send(saved, env, ha_session_sid(state->session), 1);
     }
 }

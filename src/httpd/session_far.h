@@ -4,8 +4,8 @@
 
 /**
  * @file session_far.h
- * Copies in far zones: what a request hands to its child's courier, and how
- * the courier brings it.
+ * Copies in far zones: what a request does not wait for, and hands to its
+ * child's courier; and how the courier brings it.
  */
 
 #include "session_state.h"
@@ -17,23 +17,35 @@
  */
 void session_far_child_init(session_site_t *site, apr_pool_t *pchild);
 
-/** Fill in where this web server is, and whether a save waits for others. */
-void session_far_fill(ha_session_env_t *env, const session_state_t *state);
-
 /**
  * Whether a load may believe this zone: copies in others are put off, and
  * this host has used the session of late.
  *
- * @param env filled by session_far_fill()
+ * @param now the clock
  */
-int session_far_is_known(const ha_session_env_t *env,
-                         const session_state_t *state, const ha_sid_t *sid);
+int session_far_is_known(const session_state_t *state, const ha_sid_t *sid,
+                         apr_time_t now);
 
 /**
- * Hand over what an operation left undone.
+ * ha_session_save(), with copies in far zones put off if so configured, and
+ * handed to the courier. What else stores something waits for all zones.
  *
- * @param saved put_off becomes 0 when it could not be taken
- * @param env surroundings of the operation
+ * @param saved as session_far_send() leaves it
+ * @param env surroundings; waits for all zones
+ */
+void session_far_save(const session_state_t *state, ha_saved_t *saved,
+                      const ha_session_env_t *env, const ha_op_t *ops,
+                      unsigned int count);
+
+/** ha_session_touch(), likewise. */
+void session_far_touch(const session_state_t *state, ha_saved_t *saved,
+                       const ha_session_env_t *env);
+
+/**
+ * Hand over what an operation left undone: also for ends, which everybody is
+ * told at once, and who was away when it is back, near or far.
+ *
+ * @param saved missed becomes 0 when the courier took it, put_off when not
  * @param is_touch 1: renew the time to live there, too
  */
 void session_far_send(ha_saved_t *saved, const ha_session_env_t *env,

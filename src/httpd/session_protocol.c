@@ -60,7 +60,7 @@ static int fill_env(ha_session_env_t *env, const session_state_t *state)
         env->end_sec = state->expires_sec
                      - (apr_uint32_t)apr_time_sec(env->now) + END_SLACK_SEC;
     }
-    session_far_fill(env, state);
+    env->zone = session_site()->zone;
     return 1;
 }
 
@@ -110,7 +110,7 @@ ha_load_e session_protocol_load(ha_session_t **session,
     env.noticed = &noticed;
     env.is_resealing = is_to_reseal(state, sid, env.now);
     env.deadline = env.now + (left > 0 ? left : 0);
-    env.near_first = session_far_is_known(&env, state, sid);
+    env.near_first = session_far_is_known(state, sid, env.now);
     result = ha_session_load(session, &env, sid, state->pool);
     state->spent += apr_time_now() - env.now;
     session_keys_note(&noticed, session_site()->server);
@@ -261,13 +261,10 @@ static void touch(session_state_t *state, const ha_session_env_t *env,
     if (!is_due(state, sid, env->now)) {
         return;
     }
-    ha_session_touch(state->session, &saved, env);
+    session_far_touch(state, &saved, env);
     session_refill_note(&saved, env, sid);
     if (saved.copies > 0) {
         ha_recent_set(recent, sid, env->now);
-        if (env->far_later) {
-            session_far_send(&saved, env, sid, 1);
-        }
     }
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, HALOG(0408)
                   "session %s: time to live renewed on %u of %u", sid->tag,
@@ -377,7 +374,7 @@ static void save_held(session_state_t *state, ha_saved_t *saved,
                       unsigned int count)
 {
     if (state->late == NULL) {
-        ha_session_save(state->session, saved, env, ops, count);
+        session_far_save(state, saved, env, ops, count);
     }
     if (state->late != NULL || ha_late_is_due(state->session)) {
         session_rotate_late(state, saved, env, ops, count);
@@ -407,12 +404,7 @@ static void store(session_state_t *state, const ha_op_t *ops,
     }
     if (saved.copies > 0 && state->late == NULL
         && !ha_late_is_due(state->session)) {
-        const ha_sid_t *sid = ha_session_sid(state->session);
-
-        session_refill_note(&saved, &env, sid);
-        if (env.far_later) {
-            session_far_send(&saved, &env, sid, 0);
-        }
+        session_refill_note(&saved, &env, ha_session_sid(state->session));
     }
     session_protocol_note(state, &saved);
     if (saved.copies == 0) {
