@@ -96,7 +96,9 @@ static void deliver(ha_delivery_t *delivery, void *ctx,
         }
         else if (!(world.picky & bit)) {
             delivery->done |= bit;
-            strncat(got, parcel->records.data, parcel->records.len);
+            if (parcel->records.len > 0) {
+                strncat(got, parcel->records.data, parcel->records.len);
+            }
         }
     }
     world.in[session]--;
