@@ -49,12 +49,26 @@ ha_session_t *ha_rotate_copy(const ha_session_t *session,
     return ha_session_make_of(sid, image, p);
 }
 
+/* Put what was written under an old id: it is older than the rotation,
+ * whatever the clock of its writer said. */
+static void put_before(ha_image_t *image, const ha_attr_t *attr,
+                       ha_stamp_t cut)
+{
+    ha_attr_t older = *attr;
+
+    if (older.stamp.time >= cut.time) {
+        older.stamp.time = cut.time - HA_ROTATE_ROOM_USEC / 2;
+    }
+    ha_image_put(image, &older);
+}
+
 /* What came before the rotation, of all places it went to. */
 static ha_image_t *late_image(const ha_late_t *late, apr_pool_t *p)
 {
     ha_image_t *image = ha_image_make(p);
     unsigned int i;
 
+    take_before(image, late->past, NULL);
     for (i = 0; i < late->count; i++) {
         take_before(image, ha_session_image(late->heads[i]), &late->cuts[i]);
     }
@@ -149,6 +163,7 @@ static void pass_on(ha_late_t *late, unsigned int at,
     const ha_session_t *head = late->heads[at];
     ha_stamp_t cut = late->cuts[at];
 
+    take_before(late->past, ha_session_image(head), &cut);
     drop_head(late, at);
     add_heads(late, head, &cut, env);
 }
@@ -159,7 +174,21 @@ static void init_late(ha_late_t *late, ha_session_t *origin,
     memset(late, 0, sizeof(*late));
     late->pool = p;
     late->origin = origin;
+    late->past = ha_image_make(p);
     late->since = since;
+}
+
+/* Until the rotation is done, what it has not carried yet is in the old log
+ * alone: whoever wrote that must find it. */
+static void note_origin(ha_late_t *late)
+{
+    apr_hash_t *attrs = ha_session_image(late->origin)->attrs;
+    apr_hash_index_t *hi;
+
+    for (hi = apr_hash_first(NULL, attrs); hi && late->count > 0;
+         hi = apr_hash_next(hi)) {
+        put_before(late->past, apr_hash_this_val(hi), late->cuts[0]);
+    }
 }
 
 /* Each step leaves the list no longer than it may be, and an id can only be
@@ -173,6 +202,7 @@ ha_load_e ha_late_follow(ha_late_t *late, ha_session_t *origin,
 
     init_late(late, origin, since, p);
     add_heads(late, origin, NULL, env);
+    note_origin(late);
     while (i < late->count) {
         if (!ha_late_is_due(late->heads[i])) {
             i++;
@@ -191,10 +221,11 @@ ha_load_e ha_late_follow(ha_late_t *late, ha_session_t *origin,
 /* ---- writing with the old id -------------------------------------------- */
 
 /* A stamp behind all that came before the rotation, and before it. */
-static ha_stamp_t late_stamp(const ha_image_t *image, const ha_stamp_t *cut,
+static ha_stamp_t late_stamp(const ha_late_t *late, const ha_stamp_t *cut,
                              const ha_session_env_t *env)
 {
     ha_stamp_t stamp = { 0, env->writer };
+    const ha_image_t *image = late_image(late, late->pool);
     apr_hash_index_t *hi;
 
     for (hi = apr_hash_first(NULL, image->attrs); hi; hi = apr_hash_next(hi)) {
@@ -243,8 +274,7 @@ void ha_late_save(ha_late_t *late, ha_saved_t *saved,
     change.ops = ops;
     change.count = count;
     while (i < late->count) {
-        change.stamp = late_stamp(ha_session_image(late->heads[i]),
-                                  &late->cuts[i], env);
+        change.stamp = late_stamp(late, &late->cuts[i], env);
         ha_session_write(late->heads[i], &one, env, &change);
         if (ha_late_is_due(late->heads[i]) && hops++ < HA_FORWARDS_MAX) {
             /* It is moving on at this moment. */
@@ -295,15 +325,11 @@ static void take_missing(ha_image_t *more, const ha_session_t *fresh,
     apr_hash_index_t *hi;
 
     for (hi = apr_hash_first(NULL, from->attrs); hi; hi = apr_hash_next(hi)) {
-        ha_attr_t attr = *(const ha_attr_t *)apr_hash_this_val(hi);
+        const ha_attr_t *attr = apr_hash_this_val(hi);
 
-        if (ha_image_has_attr(ha_session_image(fresh), &attr)) {
-            continue;
+        if (!ha_image_has_attr(ha_session_image(fresh), attr)) {
+            put_before(more, attr, cut);
         }
-        if (attr.stamp.time >= cut.time) {
-            attr.stamp.time = cut.time - HA_ROTATE_ROOM_USEC / 2;
-        }
-        ha_image_put(more, &attr);
     }
 }
 

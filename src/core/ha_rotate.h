@@ -27,6 +27,8 @@ typedef enum ha_rotate_e {
 typedef struct ha_late_t {
     apr_pool_t *pool;                       /**< owns it */
     ha_session_t *origin;                   /**< of the old id */
+    ha_image_t *past;                       /**< what was seen on the way, and
+                                                 may not have arrived yet */
     ha_session_t *heads[HA_FORWARDS_MAX];   /**< where it went; several, when
                                                  several rotated at once */
     ha_stamp_t cuts[HA_FORWARDS_MAX];       /**< of each: what is older may

@@ -14,15 +14,23 @@
 /* One in this many questions whether a node is up finds it probed. */
 #define PROBE_CHANCE 8
 
-/* The nodes keep one item: all histories are about one session. */
-typedef struct node_t {
-    int is_cut;
-    unsigned int deaf_percent;
+/* Histories are about one session, under as many ids as it comes to have. */
+#define ITEMS_MAX 256
+
+typedef struct item_t {
+    char key[48];
     char *bytes;
     apr_size_t len;
     int is_there;
-    unsigned int calls;
     apr_uint64_t version;
+} item_t;
+
+typedef struct node_t {
+    int is_cut;
+    unsigned int deaf_percent;
+    unsigned int calls;
+    unsigned int count; /* entries of items[] in use, there or not */
+    item_t items[ITEMS_MAX];
 } node_t;
 
 /* What one web server believes about one node. */
@@ -191,14 +199,33 @@ void sim_forget(sim_t *sim, unsigned int node)
 {
     unsigned int i;
 
-    sim->nodes[node].is_there = 0;
+    for (i = 0; i < sim->nodes[node].count; i++) {
+        sim->nodes[node].items[i].is_there = 0;
+    }
     /* Its connections broke with it, so every host knows. */
     for (i = 0; i < SIM_HOSTS_MAX; i++) {
         sim->hosts[i].beliefs[node].whole_since = 0;
     }
 }
 
-static void put_bytes(node_t *node, span_t head, span_t tail)
+static item_t *find_item(node_t *node, const char *key)
+{
+    unsigned int i;
+
+    for (i = 0; i < node->count; i++) {
+        if (strcmp(node->items[i].key, key) == 0) {
+            return &node->items[i];
+        }
+    }
+    if (node->count == ITEMS_MAX || strlen(key) >= sizeof(node->items[0].key)) {
+        abort();
+    }
+    apr_cpystrn(node->items[i].key, key, sizeof(node->items[i].key));
+    node->count++;
+    return &node->items[i];
+}
+
+static void put_bytes(item_t *item, span_t head, span_t tail)
 {
     char *bytes = malloc(head.len + tail.len + 1);
 
@@ -209,33 +236,33 @@ static void put_bytes(node_t *node, span_t head, span_t tail)
         memcpy(bytes, head.data, head.len);
     }
     memcpy(bytes + head.len, tail.data, tail.len);
-    free(node->bytes);
-    node->bytes = bytes;
-    node->len = head.len + tail.len;
-    node->is_there = 1;
-    node->version++;
+    free(item->bytes);
+    item->bytes = bytes;
+    item->len = head.len + tail.len;
+    item->is_there = 1;
+    item->version++;
 }
 
-static void take_effect(node_t *node, const ha_call_t *call)
+static void take_effect(item_t *item, const ha_call_t *call)
 {
     switch (call->verb) {
     case HA_ADD:
-        if (!node->is_there) {
-            put_bytes(node, span_of(NULL, 0), call->data);
+        if (!item->is_there) {
+            put_bytes(item, span_of(NULL, 0), call->data);
         }
         break;
     case HA_APPEND:
-        if (node->is_there) {
-            put_bytes(node, span_of(node->bytes, node->len), call->data);
+        if (item->is_there) {
+            put_bytes(item, span_of(item->bytes, item->len), call->data);
         }
         break;
     case HA_CAS:
-        if (node->is_there && node->version == call->version) {
-            put_bytes(node, span_of(NULL, 0), call->data);
+        if (item->is_there && item->version == call->version) {
+            put_bytes(item, span_of(NULL, 0), call->data);
         }
         break;
     case HA_REMOVE:
-        node->is_there = 0;
+        item->is_there = 0;
         break;
     case HA_GET:
     case HA_TOUCH:
@@ -243,15 +270,15 @@ static void take_effect(node_t *node, const ha_call_t *call)
     }
 }
 
-static void answer(const node_t *node, ha_call_t *call, apr_pool_t *p)
+static void answer(const item_t *item, ha_call_t *call, apr_pool_t *p)
 {
     call->rv = APR_SUCCESS;
-    call->answer = node->is_there ? HA_HIT : HA_MISS;
-    call->version = node->is_there ? node->version : 0;
+    call->answer = item->is_there ? HA_HIT : HA_MISS;
+    call->version = item->is_there ? item->version : 0;
     call->held = span_of(NULL, 0);
-    if (node->is_there && call->verb != HA_TOUCH) {
-        call->held = span_of(apr_pmemdup(p, node->bytes, node->len),
-                             node->len);
+    if (item->is_there && call->verb != HA_TOUCH) {
+        call->held = span_of(apr_pmemdup(p, item->bytes, item->len),
+                             item->len);
     }
 }
 
@@ -271,7 +298,8 @@ static void learn(host_t *host, unsigned int number, int failed)
     }
 }
 
-static void run_one(host_t *host, ha_call_t *call, apr_pool_t *p)
+static void run_one(host_t *host, const char *key, ha_call_t *call,
+                    apr_pool_t *p)
 {
     sim_t *sim = host->sim;
     unsigned int number = host->at[call->node];
@@ -282,7 +310,7 @@ static void run_one(host_t *host, ha_call_t *call, apr_pool_t *p)
     node->calls++;
     failed = node->is_cut;
     if (!failed) {
-        take_effect(node, call);
+        take_effect(find_item(node, key), call);
         sim_yield(sim);
         failed = node->is_cut || sim_random(sim, 100) < node->deaf_percent;
     }
@@ -291,7 +319,7 @@ static void run_one(host_t *host, ha_call_t *call, apr_pool_t *p)
         call->rv = APR_TIMEUP;
     }
     else {
-        answer(node, call, p);
+        answer(find_item(node, key), call, p);
     }
     learn(host, number, failed);
 }
@@ -304,11 +332,10 @@ static void sim_store_run(ha_store_t *store, const char *key, ha_call_t *calls,
     unsigned int first = sim_random(host->sim, count);
     unsigned int i;
 
-    (void)key;
     (void)ttl_sec;
     (void)deadline;
     for (i = 0; i < count; i++) {
-        run_one(host, &calls[(first + i) % count], p);
+        run_one(host, key, &calls[(first + i) % count], p);
     }
 }
 
@@ -453,10 +480,13 @@ sim_t *sim_make(apr_uint64_t seed, unsigned int nodes, apr_pool_t *p)
 void sim_free(sim_t *sim)
 {
     unsigned int i;
+    unsigned int k;
 
     for (i = 0; i < sim->count; i++) {
-        free(sim->nodes[i].bytes);
-        sim->nodes[i].bytes = NULL;
+        for (k = 0; k < sim->nodes[i].count; k++) {
+            free(sim->nodes[i].items[k].bytes);
+        }
+        sim->nodes[i].count = 0;
     }
 }
 
