@@ -217,6 +217,26 @@ START_TEST(a_node_that_was_not_read_for_want_of_time_is_whole)
 }
 END_TEST
 
+START_TEST(a_node_that_was_not_repaired_for_want_of_time_is_whole)
+{
+    ha_call_t one;
+    apr_time_t since;
+
+    mc_open_servers(1);
+    mc_assert_missed(mc_get("k"));
+    mc_wait_until_whole(0);
+    since = mc_store->ops->whole_since(mc_store, 0);
+    memset(&one, 0, sizeof(one));
+    one.verb = HA_ADD;
+    one.data = span_of_text("x");
+    one.is_repair = 1;
+    mc_store->ops->run(mc_store, "k", &one, 1, MC_TTL, apr_time_now() - 1,
+                       mc_pool);
+    ck_assert_int_eq(one.answer, HA_UNKNOWN);
+    ck_assert_int_eq(mc_store->ops->whole_since(mc_store, 0), since);
+}
+END_TEST
+
 START_TEST(a_node_is_reached_by_name_and_by_socket)
 {
     const char *path = apr_psprintf(mc_pool, "%s/mc.%ld", P_tmpdir,
@@ -288,6 +308,8 @@ static Suite *make_suite(void)
                         (int)(sizeof(long_ttls) / sizeof(long_ttls[0])));
     tcase_add_test(tcase, a_bad_key_is_unknown_and_no_fault_of_the_node);
     tcase_add_test(tcase, a_node_that_was_not_read_for_want_of_time_is_whole);
+    tcase_add_test(tcase,
+                   a_node_that_was_not_repaired_for_want_of_time_is_whole);
     tcase_add_test(tcase, a_node_is_reached_by_name_and_by_socket);
     tcase_add_test(tcase, each_node_of_a_batch_gets_its_own_verb);
     suite_add_tcase(suite, tcase);
