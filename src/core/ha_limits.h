@@ -105,11 +105,15 @@
 /** Rotations of one id that are followed: more at once is nobody's user. */
 #define HA_FORWARDS_MAX 4
 
+/** Rotations in a row that one request follows: it was under way for long. */
+#define HA_ROTATE_HOPS_MAX 16
+
 /**
  * Microseconds between the latest write before a rotation and the rotation:
  * room for the writes that are under way then, which count as older than it.
+ * The second half has one for each write with the old id.
  */
-#define HA_ROTATE_ROOM_USEC 1000
+#define HA_ROTATE_ROOM_USEC 100000
 
 /** Seconds for which an id that was rotated leads to the new one. */
 #define HA_ROTATE_GRACE_DEFAULT_SEC 10

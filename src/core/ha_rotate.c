@@ -56,7 +56,7 @@ static void put_before(ha_image_t *image, const ha_attr_t *attr,
 {
     ha_attr_t older = *attr;
 
-    if (older.stamp.time >= cut.time) {
+    if (older.stamp.time > cut.time - HA_ROTATE_ROOM_USEC / 2) {
         older.stamp.time = cut.time - HA_ROTATE_ROOM_USEC / 2;
     }
     ha_image_put(image, &older);
@@ -207,7 +207,7 @@ ha_load_e ha_late_follow(ha_late_t *late, ha_session_t *origin,
         if (!ha_late_is_due(late->heads[i])) {
             i++;
         }
-        else if (hops++ < HA_FORWARDS_MAX) {
+        else if (hops++ < HA_ROTATE_HOPS_MAX) {
             pass_on(late, i, env);
         }
         else {
@@ -276,7 +276,7 @@ void ha_late_save(ha_late_t *late, ha_saved_t *saved,
     while (i < late->count) {
         change.stamp = late_stamp(late, &late->cuts[i], env);
         ha_session_write(late->heads[i], &one, env, &change);
-        if (ha_late_is_due(late->heads[i]) && hops++ < HA_FORWARDS_MAX) {
+        if (ha_late_is_due(late->heads[i]) && hops++ < HA_ROTATE_HOPS_MAX) {
             /* It is moving on at this moment. */
             pass_on(late, i, env);
             continue;
@@ -307,7 +307,7 @@ void ha_rotate_end(ha_session_t *session, ha_saved_t *saved,
         ha_session_end(head, &one, env);
         note_worst(saved, &one, 0);
         drop_head(&late, 0);
-        if (hops++ < HA_FORWARDS_MAX) {
+        if (hops++ < HA_ROTATE_HOPS_MAX) {
             add_heads(&late, head, NULL, env);
         }
     }
