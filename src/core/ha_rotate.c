@@ -62,13 +62,36 @@ static void put_before(ha_image_t *image, const ha_attr_t *attr,
     ha_image_put(image, &older);
 }
 
+/* Whether an attribute was written with a new id: what it was before is not
+ * the session's any more. */
+static int is_hidden(const ha_late_t *late, const ha_attr_t *attr)
+{
+    ha_attr_t newer = *attr;
+    unsigned int i;
+
+    for (i = 0; i < late->count; i++) {
+        newer.stamp.time = late->cuts[i].time;
+        newer.stamp.writer = 0;
+        if (ha_image_has_attr(ha_session_image(late->heads[i]), &newer)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* What came before the rotation, of all places it went to. */
 static ha_image_t *late_image(const ha_late_t *late, apr_pool_t *p)
 {
     ha_image_t *image = ha_image_make(p);
+    apr_hash_index_t *hi;
     unsigned int i;
 
-    take_before(image, late->past, NULL);
+    for (hi = apr_hash_first(NULL, late->past->attrs); hi;
+         hi = apr_hash_next(hi)) {
+        if (!is_hidden(late, apr_hash_this_val(hi))) {
+            ha_image_put(image, apr_hash_this_val(hi));
+        }
+    }
     for (i = 0; i < late->count; i++) {
         take_before(image, ha_session_image(late->heads[i]), &late->cuts[i]);
     }
@@ -289,26 +312,34 @@ void ha_late_save(ha_late_t *late, ha_saved_t *saved,
     saved->refused = alive == 0 && !late->is_unknown;
 }
 
-/* A logout asks for nobody's leave: however old a forward is, it is followed,
- * and so is one that was found while the end was stored. */
+/*
+ * A logout asks for nobody's leave: however old a forward is, it is followed,
+ * and so is one that was found while the end was stored. Nor does it load
+ * what it ends: another logout may have begun with it, and not got further.
+ */
 void ha_rotate_end(ha_session_t *session, ha_saved_t *saved,
                    const ha_session_env_t *env, apr_pool_t *p)
 {
-    unsigned int hops = 0;
-    ha_late_t late;
+    ha_session_t *todo[HA_ROTATE_HOPS_MAX];
+    ha_forward_t forwards[HA_FORWARDS_MAX];
+    unsigned int count = 0;
+    unsigned int done;
     ha_saved_t one;
 
-    init_late(&late, session, -1, p);
-    ha_session_end(session, saved, env);
-    add_heads(&late, session, NULL, env);
-    while (late.count > 0) {
-        ha_session_t *head = late.heads[0];
+    todo[count++] = session;
+    for (done = 0; done < count; done++) {
+        unsigned int found;
+        unsigned int i;
 
-        ha_session_end(head, &one, env);
-        note_worst(saved, &one, 0);
-        drop_head(&late, 0);
-        if (hops++ < HA_ROTATE_HOPS_MAX) {
-            add_heads(&late, head, NULL, env);
+        ha_session_end(todo[done], &one, env);
+        note_worst(saved, &one, done == 0);
+        found = ha_forward_list(forwards, ha_session_image(todo[done]),
+                                ha_session_sid(todo[done]), p);
+        for (i = 0; i < found && count < HA_ROTATE_HOPS_MAX; i++) {
+            ha_sid_t sid;
+
+            ha_sid_init(&sid, forwards[i].id);
+            todo[count++] = ha_session_make(&sid, p);
         }
     }
 }
