@@ -196,10 +196,11 @@ def test_a_rotated_session_ends_when_it_would_have_ended(site, jar):
 
 # ---- what the old id is worth -----------------------------------------------
 
-def test_an_attacker_who_planted_the_id_gains_nothing(pair):
+@pytest.mark.parametrize("conf", ["", "SessionHAEncryption On\n"])
+def test_an_attacker_who_planted_the_id_gains_nothing(pair, conf):
     """He visits the shop, plants his cookie in the victim's browser, and
     waits for the victim to log in."""
-    one, other = pair("SessionHARotateOn user")
+    one, other = pair(f"SessionHARotateOn user\n{conf}")
     eve = Jar()
     one.set(eve, cart="poison")
     victim = Jar(eve)
