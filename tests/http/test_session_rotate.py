@@ -4,6 +4,7 @@
 import base64
 import hashlib
 import os
+import subprocess
 import threading
 import urllib.parse
 
@@ -315,6 +316,39 @@ def test_a_logout_with_the_old_id_ends_the_session(pair, jar):
     turn(one, jar, b=2)
     other.server.get("/cgi-bin/echo?logout;", jar=old)
     assert one.told(jar)["load"] == "miss"
+
+
+def test_over_http2_the_id_is_rotated_too(site, jar):
+    s = site("Protocols h2c http/1.1\n", modules=["http2"])
+    s.set(jar, a=1)
+    old = Jar(jar)
+    done = subprocess.run(
+        ["curl", "-s", "-i", "--http2-prior-knowledge", "-H",
+         f"Cookie: {jar.header()}",
+         f"http://127.0.0.1:{s.server.port}/cgi-bin/echo?rotate;b=2"],
+        capture_output=True, text=True, timeout=30, check=True)
+    head, _, _ = done.stdout.replace("\r", "").partition("\n\n")
+    assert head.startswith("HTTP/2 200")
+    assert "x-control" not in head.lower()
+    cookies = [line.split(": ", 1)[1] for line in head.splitlines()
+               if line.lower().startswith("set-cookie: ")]
+    assert len(cookies) == 1
+    jar.take(cookies[0])
+    assert jar["HASESSION"] != old["HASESSION"]
+    assert s.session(jar) == {"a": "1", "b": "2"}
+    assert s.session(old) == {"a": "1"}
+
+
+def test_an_error_page_asks_for_its_request(site, jar):
+    """The words stand in the answer that the error page takes the place of."""
+    s = site("ErrorDocument 500 /cgi-bin/app\n")
+    s.server.cgi("fail", ECHO.replace(
+        'echo "Content', 'echo "Status: 500 sorry"\necho "Content', 1))
+    s.set(jar, a=1)
+    stolen = Jar(jar)
+    answer = s.server.get("/cgi-bin/fail?logout;", jar=jar)
+    assert answer.status == 500 and not answer.all("X-Control")
+    assert not jar and s.session(stolen) == {}
 
 
 # ---- mod_auth_form ----------------------------------------------------------
