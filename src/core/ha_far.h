@@ -5,7 +5,8 @@
 /**
  * @file ha_far.h
  * Zones: what is not waited for, who stands in for whom, whom a reader
- * believes without asking far away, and how a record is brought to a node behind the request.
+ * believes without asking far away, and how a record is brought to a node
+ * behind the request.
  *
  * docs/protocol.md, "Far zones", says what holds and what is given up.
  */

@@ -33,7 +33,7 @@
 #define MAC_TEXT (2 * MAC_BYTES)
 #define PRINT_BYTES (HA_FLEET_ID / 2)
 
-/* ---- entries and lists ---------------------------------------------------- */
+/* ---- entries and lists -------------------------------------------------- */
 
 const char *ha_fleet_differ_name(unsigned int differ)
 {
@@ -93,7 +93,8 @@ void ha_fleet_put(ha_fleet_t *fleet, const ha_fleet_member_t *member)
     }
 }
 
-void ha_fleet_forget(ha_fleet_t *fleet, apr_time_t now, apr_interval_time_t age)
+void ha_fleet_forget(ha_fleet_t *fleet, apr_time_t now,
+                     apr_interval_time_t age)
 {
     unsigned int kept = 0;
     unsigned int i;
@@ -282,7 +283,7 @@ ha_fleet_news_e ha_fleet_judge(ha_fleet_watch_t *watch, unsigned int *differ,
     return HA_FLEET_NO_NEWS;
 }
 
-/* ---- keys ----------------------------------------------------------------- */
+/* ---- keys --------------------------------------------------------------- */
 
 static void sign(unsigned char mac[MAC_BYTES], const unsigned char *key,
                  span_t text)
@@ -333,7 +334,7 @@ void ha_fleet_keys(char text[HA_FLEET_ID + 1], const ha_ring_t *ring)
     text[HA_FLEET_ID] = '\0';
 }
 
-/* ---- write ---------------------------------------------------------------- */
+/* ---- write -------------------------------------------------------------- */
 
 static span_t joined(span_t head, const char *line, apr_pool_t *p)
 {
@@ -413,7 +414,7 @@ span_t ha_fleet_write(const ha_fleet_t *fleet, apr_pool_t *p)
     return span_of(text, len);
 }
 
-/* ---- read ----------------------------------------------------------------- */
+/* ---- read --------------------------------------------------------------- */
 
 /* Take what stands before the next end mark; 0 when there is none. */
 static int take(span_t *taken, span_t *text, char end)

@@ -109,7 +109,8 @@ void ha_fleet_read(ha_fleet_t *fleet, span_t item, const ha_ring_t *ring,
 void ha_fleet_put(ha_fleet_t *fleet, const ha_fleet_member_t *member);
 
 /** Forget entries written before a time, or more than as much after now. */
-void ha_fleet_forget(ha_fleet_t *fleet, apr_time_t now, apr_interval_time_t age);
+void ha_fleet_forget(ha_fleet_t *fleet, apr_time_t now,
+                     apr_interval_time_t age);
 
 /** The item that holds all entries; owned by p. */
 span_t ha_fleet_write(const ha_fleet_t *fleet, apr_pool_t *p);

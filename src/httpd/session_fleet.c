@@ -69,7 +69,7 @@ apr_status_t session_fleet_create(session_fleet_t **fleet, apr_pool_t *p)
     return rv;
 }
 
-/* ---- who we are ----------------------------------------------------------- */
+/* ---- who we are --------------------------------------------------------- */
 
 static unsigned int port_of(const server_rec *s)
 {
@@ -138,7 +138,7 @@ static void fill_list(ha_fleet_list_t *list, const server_rec *s,
     list->replicas = most_replicas(s, list->count);
 }
 
-/* ---- earlier lists, in the parent ----------------------------------------- */
+/* ---- earlier lists, in the parent --------------------------------------- */
 
 /* Our own last entry, with times of today; it need not be genuine: secrets
  * may have changed, and nobody else writes here. */
@@ -374,7 +374,7 @@ apr_status_t session_fleet_prepare(session_site_t *site,
     return rv;
 }
 
-/* ---- telling and listening, in a child ------------------------------------ */
+/* ---- telling and listening, in a child ---------------------------------- */
 
 /* Whether this child has the next look; microseconds until somebody has. */
 static int is_our_turn(const duty_t *duty, apr_time_t now,
@@ -437,13 +437,13 @@ static void judge(const duty_t *duty, const ha_fleet_member_t *self,
     case HA_FLEET_LASTS:
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HALOG(0142)
                      "web server %.*s has been set up with other %s than "
-                     "this one for %d s: %s; make SessionHAServer, SessionHAReplicas and the "
-                     "file of secrets the same and reload both", len,
-                     other->label.data, what, HA_FLEET_LONG_SEC,
-                     differ & HA_FLEET_SECRETS
+                     "this one for %d s: %s; make SessionHAServer, "
+                     "SessionHAReplicas and the file of secrets the same and "
+                     "reload both", len, other->label.data, what,
+                     HA_FLEET_LONG_SEC, differ & HA_FLEET_SECRETS
                      ? "users who change between them are logged out"
-                     : "who was reloaded first does not see all that the "
-                       "other will have written a lifetime from now");
+                     : "sessions are kept on more nodes than they need, and "
+                       "may be missed by one of the two");
         break;
     case HA_FLEET_AGREES:
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HALOG(0141)

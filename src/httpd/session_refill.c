@@ -91,7 +91,7 @@ void session_refill_note(const ha_saved_t *saved, const ha_session_env_t *env,
     }
 }
 
-/* ---- copy back ------------------------------------------------------------ */
+/* ---- copy back ----------------------------------------------------------- */
 
 static apr_uint64_t nodes_up(ha_store_t *store)
 {

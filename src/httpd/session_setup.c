@@ -72,7 +72,8 @@ static void tell(void *ctx, const ha_event_t *event)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0213)
                      "node %.*s: was restarted and is empty, %d s after it "
                      "was last heard of; its sessions are read elsewhere and "
-                     "copied back, at the latest when used", len, node, event->away_sec);
+                     "copied back, at the latest when used", len, node,
+                     event->away_sec);
         break;
     case HA_EVENT_FULL:
         ap_log_error(APLOG_MARK, APLOG_ERR, event->rv, s, HALOG(0210)
