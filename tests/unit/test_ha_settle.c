@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is done after the first answers: how many copies are enough. */
+#include "ha_crew.h"
+
+#include <check.h>
+
+#include <apr_general.h>
+
+#include "session_bench.h"
+
+static apr_pool_t *pool;
+static bench_t *bench; /* three nodes, two owners */
+static store_fake_t *fake;
+
+static void use_bench(unsigned int nodes, unsigned int replicas)
+{
+    bench = bench_make(nodes, replicas, pool);
+    fake = bench->fake;
+}
+
+static void set_up(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    use_bench(3, 2);
+}
+
+static void tear_down(void)
+{
+    store_fake_expect_played(fake);
+    apr_pool_destroy(pool);
+    apr_terminate();
+}
+
+static void expect_nodes(const char *node0, const char *node1,
+                         const char *node2)
+{
+    ck_assert_str_eq(bench_node(bench, 0), node0);
+    ck_assert_str_eq(bench_node(bench, 1), node1);
+    ck_assert_str_eq(bench_node(bench, 2), node2);
+}
+
+static void expect_load(const char *wanted)
+{
+    ck_assert_str_eq(bench_load(bench, NULL), wanted);
+}
+
+static ha_session_t *loaded(void)
+{
+    ha_session_t *session = NULL;
+
+    ck_assert_int_eq(strncmp(bench_load(bench, &session), "hit", 3), 0);
+    store_fake_log(fake);
+    return session;
+}
+
+/* A save whose result is looked at in full. */
+static ha_saved_t save(ha_session_t *session, unsigned int acks)
+{
+    ha_op_t op = { { "basket", 6 }, { "tea", 3 }, 0 };
+    ha_saved_t saved;
+
+    bench->env.acks = acks;
+    bench->env.now += 1000;
+    bench->env.writer += 1;
+    ha_session_save(session, &saved, &bench->env, &op, 1);
+    return saved;
+}
+
+START_TEST(what_is_enough_costs_no_further_round)
+{
+    ha_session_t *session;
+    ha_saved_t saved;
+
+    use_bench(4, 3);
+    session = bench_create(bench, "user=ada");
+    store_fake_plan(fake, 1, "append:timeout");
+    saved = save(session, 2);
+    ck_assert_str_eq(store_fake_log(fake), "append@0 append@1 append@2");
+    ck_assert_uint_eq(saved.copies, 2);
+    ck_assert_uint_eq(saved.acks, 2);
+    ck_assert_uint_eq(saved.wanted, 3);
+    ck_assert_uint_eq(saved.missed, 1 << 1);
+    /* The next reader repairs what was left. */
+    store_fake_remove(fake, 1, bench->sid.key);
+    expect_load("hit basket=tea user=ada");
+    ck_assert_str_eq(bench_node(bench, 1), "basket=tea user=ada");
+}
+END_TEST
+
+START_TEST(what_is_not_enough_takes_a_stand_in)
+{
+    ha_session_t *session;
+    ha_saved_t saved;
+
+    use_bench(4, 3);
+    session = bench_create(bench, "user=ada");
+    store_fake_plan(fake, 0, "append:timeout");
+    store_fake_plan(fake, 1, "append:timeout");
+    saved = save(session, 2);
+    ck_assert_str_eq(store_fake_log(fake),
+                     "append@0 append@1 append@2 | add@3");
+    ck_assert_uint_eq(saved.copies, 2);
+    ck_assert_uint_eq(saved.owners, 1);
+    ck_assert_uint_eq(saved.missed, 1 << 0 | 1 << 1);
+}
+END_TEST
+
+START_TEST(a_number_is_needed_whoever_is_away)
+{
+    ha_session_t *session;
+    ha_saved_t saved;
+
+    use_bench(2, 2);
+    session = bench_create(bench, "user=ada");
+    store_fake_set_up(fake, 0, 0);
+    saved = save(session, 2);
+    ck_assert_uint_eq(saved.copies, 1);
+    ck_assert_uint_eq(saved.acks, 2);
+    ck_assert_uint_eq(saved.missed, 1 << 0);
+    saved = save(session, 0);
+    ck_assert_uint_eq(saved.acks, 1);
+    store_fake_set_up(fake, 1, 0);
+    saved = save(session, 0);
+    ck_assert_uint_eq(saved.copies, 0);
+    ck_assert_uint_eq(saved.acks, 1);
+    ck_assert_uint_eq(saved.missed, 1 << 0 | 1 << 1);
+}
+END_TEST
+
+START_TEST(a_long_log_is_folded_though_enough_have_it)
+{
+    ha_session_t *session;
+    int i;
+
+    use_bench(3, 3);
+    session = bench_create(bench, "user=ada");
+    for (i = 0; i < HA_FOLD_RECORDS * 2; i++) {
+        ck_assert_uint_eq(save(session, 1).copies, 3);
+    }
+    ck_assert_uint_le(bench_records(bench, 0), HA_FOLD_RECORDS + 1);
+    store_fake_log(fake);
+}
+END_TEST
+
+START_TEST(an_end_goes_to_all_though_few_are_enough)
+{
+    ha_session_t *session;
+
+    use_bench(3, 3);
+    session = bench_create(bench, "user=ada");
+    bench->env.acks = 1;
+    store_fake_plan(fake, 0, "append:full");
+    ck_assert_str_eq(bench_end(bench, session), "3/3");
+    expect_nodes("ended", "ended", "ended");
+}
+END_TEST
+
+START_TEST(a_new_session_that_was_logged_out_stays_out_though_one_is_enough)
+{
+    ha_session_t *session;
+    ha_saved_t saved;
+
+    use_bench(3, 2);
+    session = bench_create(bench, "user=ada");
+    bench_end(bench, loaded());
+    store_fake_remove(fake, 0, bench->sid.key);
+    saved = save(session, 1);
+    ck_assert_int_eq(saved.refused, 1);
+    expect_load("ended");
+    ck_assert_str_eq(bench_node(bench, 0), "ended");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ha_settle");
+    TCase *tests = tcase_create("ha_settle");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    suite_add_tcase(suite, tests);
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, what_is_enough_costs_no_further_round);
+    tcase_add_test(tests, what_is_not_enough_takes_a_stand_in);
+    tcase_add_test(tests, a_number_is_needed_whoever_is_away);
+    tcase_add_test(tests, a_long_log_is_folded_though_enough_have_it);
+    tcase_add_test(tests, an_end_goes_to_all_though_few_are_enough);
+    tcase_add_test(
+        tests,
+        a_new_session_that_was_logged_out_stays_out_though_one_is_enough);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
