@@ -114,6 +114,7 @@ def test_a_session_too_large_for_a_header_is_not_told_in_part(proxied, jar):
     answer = front.get("/app", jar=jar)
     assert fields(answer)["header"] == ""
     front.log.expect("HA0309")
+    front.log.allow("HA0415")
 
 
 def test_what_the_application_could_not_be_told_is_not_saved(proxied, jar):
@@ -122,6 +123,7 @@ def test_what_the_application_could_not_be_told_is_not_saved(proxied, jar):
     for i in range(5):
         front.get(f"/cgi-bin/app?part{i}=" + "x" * 7000, jar=jar)
     front.log.expect("HA0402.*SessionHARequestHeader")
+    front.log.allow("HA0415")
     assert front.wait_access(5)[4]["save"] == "0/1 failed"
     header = fields(front.get("/cgi-bin/app", jar=jar))["header"]
     assert sorted(attributes(header)) == ["part0", "part1", "part2", "part3"]
