@@ -141,7 +141,7 @@ START_TEST(a_short_field_is_passed_over_and_a_longer_one_read)
     ha_image_t *image = ha_image_make(pool);
     ha_forward_t forward = forward_at(5);
     ha_forward_t list[HA_FORWARDS_MAX];
-    char longer[HA_FORWARD_BYTES + 3];
+    char longer[HA_FORWARD_BYTES + 3] = "";
     span_t field = encode(&forward);
     apr_size_t len;
 
