@@ -154,7 +154,7 @@ static void go_on(ha_lock_t *lock, batch_t *batch, judge_fn is_such,
                   ha_verb_e verb, const char *data, apr_uint32_t ttl_sec,
                   const means_t *means)
 {
-    unsigned int from[HA_NODES_MAX];
+    unsigned int from[HA_NODES_MAX] = { 0 };
     batch_t next;
     unsigned int i;
 

@@ -69,7 +69,7 @@
  * 0214 warning a node said something that makes no sense
  * 0220 warning changes for far copies are dropped
  * 0221 notice  far copies have caught up after drops
- * 0222 warning a child ends before all far copies are brought
+ * 0222 warning a child ends before nodes far or away took all changes
  * 0223 error   a child has no queue for far copies
  * 0230 warning no room to remember what a node misses
  * 0231 info    all that nodes are known to have missed is copied back

@@ -57,9 +57,10 @@ static void tell(void *ctx, ha_courier_event_e kind, apr_uint64_t count)
     case HA_COURIER_LEFT:
     default:
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0222)
-                     "far copies: this child ends with %" APR_UINT64_T_FMT
-                     " changes that no far node took; they are in this zone, "
-                     "and the sessions' next requests repair the rest",
+                     "this child ends with %" APR_UINT64_T_FMT " changes that "
+                     "nodes far or away did not take yet; the other nodes "
+                     "have them, and the sessions' next requests bring the "
+                     "rest",
                      count);
         break;
     }

