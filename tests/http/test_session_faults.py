@@ -213,9 +213,12 @@ def test_writes_on_both_sides_of_a_partition_meet(fleet, jar):
     assert one.set(jar, east=1).status == 200
     assert other.set(jar, west=1).status == 200
     mend(one, other)
+    # each side has had its two copies all the time: wait for what is in them
+    both = {"a": "1", "east": "1", "west": "1"}
     for site in (one, other):
+        wait_until(lambda: seen(site, jar) == both, 20, "both writes")
         wait_for_copies(site, jar)
-        assert site.session(jar) == {"a": "1", "east": "1", "west": "1"}
+        assert site.session(jar) == both
 
 
 def test_a_logout_on_one_side_of_a_partition_is_final(fleet, jar):
