@@ -103,7 +103,7 @@ HA_SRC := $(wildcard mod_session_ha.c src/core/ha_*.c src/io/ha_*.c \
                      src/httpd/session_*.c)
 CLONE_SRC := $(wildcard mod_proxy_balancer_clone.c src/core/clone_*.c \
                         src/core/ha_place.c src/core/ha_interval.c \
-                        src/httpd/clone_*.c)
+                        src/io/clone_*.c src/httpd/clone_*.c)
 SO := $(OUT)/modules/mod_session_ha.so \
       $(OUT)/modules/mod_proxy_balancer_clone.so
 
@@ -209,7 +209,7 @@ $(filter $(OUT)/tests/test_clone_%,$(UNIT)): $(OUT)/tests/%: \
     $(OUT)/lib/core_ha.a
 	$(call link_test)
 $(IO_TESTS): $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(OUT)/lib/help.a \
-    $(OUT)/lib/io.a $(OUT)/lib/core_ha.a
+    $(OUT)/lib/io.a $(OUT)/lib/core_clone.a $(OUT)/lib/core_ha.a
 	$(call link_test,$(MEMCACHED_LIBS))
 # replay.c has the main() that feeds a fuzzer's function from files.
 $(OUT)/fuzz/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o \
