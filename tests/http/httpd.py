@@ -38,6 +38,9 @@ CRASH = re.compile(r"AH0005[012]: child pid .* exit signal")
 # see every crash of ours.
 STOP_RACE = re.compile(CRASH.pattern + r"|AH0309[23]:"
                        r"|^(free|malloc|realloc|corrupted|double free)\b")
+# A distribution may ship an httpd that was built with a newer OpenSSL than
+# the one it has installed. That is its matter, and mod_ssl's to warn of.
+OF_THE_DISTRIBUTION = re.compile(r"\bAH01882:")
 UP = "resuming normal operations"
 
 
@@ -153,6 +156,7 @@ class Log:
         raced = [line for _, line in self.all()[before:]
                  if STOP_RACE.search(line)]
         return [line for line in self.lines("warn") if line not in raced
+                and not OF_THE_DISTRIBUTION.search(line)
                 and not any(p.search(line) for p in self.announced)]
 
 
