@@ -185,4 +185,37 @@
 /** Bytes of a session cookie value that the router reads. */
 #define CLONE_VALUE_MAX 8192
 
+/**
+ * Bytes of a plugin-cfg.xml. A thousand applications on a hundred servers
+ * make one of 4 MiB; what is read takes about twenty times as much for a
+ * moment.
+ */
+#define CLONE_XML_MAX (8 * 1024 * 1024)
+
+/** Elements within elements; that file has five levels. */
+#define CLONE_XML_DEPTH_MAX 16
+
+/** Elements of a file, and attributes of one element. */
+#define CLONE_XML_ELEMENTS_MAX 100000
+#define CLONE_XML_ATTRIBUTES_MAX 64
+
+/** Bytes of a name, a value, or text between two elements. */
+#define CLONE_XML_NAME_MAX 128
+#define CLONE_XML_TEXT_MAX 4096
+
+/** Servers of one cluster: the router's view of a balancer is an array. */
+#define CLONE_PLUGIN_SERVERS_MAX 1024
+
+/** Seconds that a plugin-cfg.xml may name: a year. Longer is a mistake. */
+#define CLONE_PLUGIN_SEC_MAX 31536000
+
+/** Findings about one file that are listed; the rest is counted. */
+#define CLONE_FINDINGS_MAX 1000
+
+/** Bytes of a file that one finding quotes. */
+#define CLONE_QUOTE_MAX 64
+
+/** Bytes of a path without parameters that is matched against patterns. */
+#define CLONE_PATH_MAX 8192
+
 #endif
