@@ -10,6 +10,7 @@
  *   clone_cmds     directives
  *   clone_server   start: which balancers, over which method
  *   clone_hooks    each attempt of a request: before, around, sent
+ *   clone_answer   what a member's answer says of the session
  *   clone_request  what is known of a request, and its variables
  *   clone_method   the choice: balancer in, member out
  *   src/core       the rules of that choice, without httpd
@@ -19,6 +20,7 @@
 #include <http_config.h>
 #include <mod_proxy.h>
 
+#include "clone_answer.h"
 #include "clone_cmds.h"
 #include "clone_hooks.h"
 #include "clone_method.h"
@@ -42,6 +44,7 @@ static void register_hooks(apr_pool_t *p)
                             APR_HOOK_REALLY_FIRST);
     APR_OPTIONAL_HOOK(proxy, create_req, clone_hooks_create_req, NULL, NULL,
                       APR_HOOK_REALLY_FIRST);
+    clone_answer_register();
 }
 
 AP_DECLARE_MODULE(proxy_balancer_clone) = {

@@ -151,15 +151,6 @@ static void add_tail(clone_ids_t *ids, span_t tail, const profile_t *rule)
     }
 }
 
-static span_t without_quotes(span_t value)
-{
-    if (value.len >= 2 && value.data[0] == '"'
-        && value.data[value.len - 1] == '"') {
-        return span_of(value.data + 1, value.len - 2);
-    }
-    return value;
-}
-
 clone_parse_e clone_ids_parse(clone_ids_t *ids, span_t value,
                               clone_profile_e profile)
 {
@@ -170,7 +161,7 @@ clone_parse_e clone_ids_parse(clone_ids_t *ids, span_t value,
     if (value.len > CLONE_VALUE_MAX) {
         return CLONE_PARSE_TOO_LONG;
     }
-    value = without_quotes(value);
+    value = span_unquoted(value);
     if (rule->tail == TAIL_ONE_LAST) {
         (void)cut_last(&head, &value, rule->sep);
     }

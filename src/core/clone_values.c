@@ -1,22 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clone_values.h"
 
-static int is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static span_t trimmed(span_t text)
-{
-    while (text.len > 0 && is_blank(text.data[0])) {
-        text = span_of(text.data + 1, text.len - 1);
-    }
-    while (text.len > 0 && is_blank(text.data[text.len - 1])) {
-        text.len--;
-    }
-    return text;
-}
-
 static void add_value(clone_values_t *values, span_t value)
 {
     if (value.len > 0 && values->count < CLONE_VALUES_MAX) {
@@ -34,8 +18,8 @@ static void add_pair(clone_values_t *values, span_t part, span_t name)
         return;
     }
     at = (apr_size_t)(equals - part.data);
-    if (span_is_equal(trimmed(span_of(part.data, at)), name)) {
-        add_value(values, trimmed(span_of(equals + 1, part.len - at - 1)));
+    if (span_is_equal(span_trimmed(span_of(part.data, at)), name)) {
+        add_value(values, span_trimmed(span_of(equals + 1, part.len - at - 1)));
     }
 }
 

@@ -61,4 +61,35 @@ static inline int span_is_equal(span_t a, span_t b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/**
+ * Without spaces and tabs at both ends.
+ *
+ * @return part of text
+ */
+static inline span_t span_trimmed(span_t text)
+{
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text = span_of(text.data + 1, text.len - 1);
+    }
+    while (text.len > 0 && (text.data[text.len - 1] == ' '
+                            || text.data[text.len - 1] == '\t')) {
+        text.len--;
+    }
+    return text;
+}
+
+/**
+ * Without one pair of double quotes around it.
+ *
+ * @return part of text
+ */
+static inline span_t span_unquoted(span_t text)
+{
+    if (text.len >= 2 && text.data[0] == '"'
+        && text.data[text.len - 1] == '"') {
+        return span_of(text.data + 1, text.len - 2);
+    }
+    return text;
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include <apr_strings.h>
 #include <http_log.h>
 
+#include "clone_answer.h"
 #include "clone_request.h"
 #include "clone_server.h"
 #include "log_tags.h"
@@ -32,6 +33,7 @@ static void begin(proxy_balancer **balancer, request_rec *r,
     (void)PROXY_THREAD_UNLOCK(real);
     if (req != NULL) {
         clone_request_read(req, r, url);
+        clone_answer_watch(req, r);
         *balancer = req->shown;
     }
 }

@@ -26,6 +26,7 @@
  * 0202 debug   nobody may serve a request
  * 0203 trace1  a cookie or parameter is no session of the profile
  * 0204 debug   a member has refused a request that may go on elsewhere
+ * 0210 trace1  a member sets or ends the session's cookie
  */
 
 /*

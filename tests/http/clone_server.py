@@ -7,6 +7,8 @@ Every request is one JSON line in <folder>/requests, written before the answer,
 so that the record survives kill -9. <folder>/mode, when it is there, holds a
 word of backend.MODES and is read again for each request.
 
+A query ?set-cookie=... adds such a header to the answer, several add several.
+
 Paths under /app/ are a small application that keeps its state in a session
 somebody else stores: it reads the request header X-Session and answers with
 X-Session-Out.  /app/show  /app/set?k=v&k=v  /app/unset?k  /app/clear
@@ -188,6 +190,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             reply["session"] = after
             if after != before:
                 self.send_header("Set-Cookie", f"{COOKIE}={after}; Path=/")
+        for line in urllib.parse.parse_qs(
+                urllib.parse.urlsplit(self.path).query).get("set-cookie", []):
+            self.send_header("Set-Cookie", line)
         text = json.dumps(reply).encode() + b"\n"
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
