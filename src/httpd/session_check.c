@@ -180,6 +180,15 @@ static int check_crypto(server_rec *s, const session_server_t *top)
 
 /* ---- contradictions ----------------------------------------------------- */
 
+/* "file:line" of the virtual host, for messages. */
+static const char *where(const server_rec *s)
+{
+    return s->is_virtual && s->defn_name != NULL
+               ? apr_psprintf(s->process->pconf, "%s:%u", s->defn_name,
+                              s->defn_line_number)
+               : "main server";
+}
+
 static int check_replicas(server_rec *s, const session_server_t *top)
 {
     int nodes = top->nodes != NULL ? top->nodes->nelts : 1;
@@ -190,10 +199,9 @@ static int check_replicas(server_rec *s, const session_server_t *top)
 
         if (replicas != HA_UNSET && replicas > nodes) {
             ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0103)
-                         "%s:%u: SessionHAReplicas %d, but there %s; each "
+                         "%s: SessionHAReplicas %d, but there %s; each "
                          "copy needs a node of its own",
-                         s->defn_name != NULL ? s->defn_name : "main server",
-                         s->defn_line_number, replicas,
+                         where(s), replicas,
                          top->nodes == NULL
                          ? "is no SessionHAServer, and shared memory keeps 1"
                          : apr_psprintf(s->process->pconf, "%s %d "
@@ -218,10 +226,9 @@ static int check_acks(server_rec *s, const session_server_t *top)
         if (conf->acks != HA_UNSET && conf->acks != HA_ACKS_MAJORITY
             && conf->acks > (int)replicas) {
             ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0120)
-                         "%s:%u: SessionHAWriteAcks %d, but a session has %u "
+                         "%s: SessionHAWriteAcks %d, but a session has %u "
                          "cop%s: no save could ever be good",
-                         s->defn_name != NULL ? s->defn_name : "main server",
-                         s->defn_line_number, conf->acks, replicas,
+                         where(s), conf->acks, replicas,
                          replicas == 1 ? "y" : "ies");
             is_fine = 0;
         }
@@ -242,12 +249,10 @@ static int check_conf(const ha_conf_t *base, const ap_conf_vector_t *section,
         return 1;
     }
     ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0104)
-                 "%s:%u: SessionHACookieSameSite None and "
+                 "%s: SessionHACookieSameSite None and "
                  "SessionHACookieSecure Off come together%s; browsers refuse "
                  "such a cookie",
-                 s->defn_name != NULL ? s->defn_name : "main server",
-                 s->defn_line_number,
-                 section != NULL ? " in a section" : "");
+                 where(s), section != NULL ? " in a section" : "");
     return 0;
 }
 
@@ -372,10 +377,9 @@ static int check_far_writes(server_rec *s, const session_server_t *top)
             && ha_server_conf_far_writes(&session_server_of(s)->conf)
                == HA_FAR_ASYNC) {
             ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0131)
-                         "%s:%u: SessionHAFarWrites async needs "
+                         "%s: SessionHAFarWrites async needs "
                          "SessionHAZone: without it nobody knows what is far",
-                         s->defn_name != NULL ? s->defn_name : "main server",
-                         s->defn_line_number);
+                         where(s));
             return 0;
         }
     }

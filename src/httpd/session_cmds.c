@@ -282,15 +282,32 @@ static const char *set_budget(cmd_parms *cmd, void *dummy, const char *arg)
 
 /* ---- server config, virtual host, directory ---------------------------- */
 
-static const char *set_enabled(cmd_parms *cmd, void *confv, int flag)
+/* Not httpd's own flag: that one takes "On nonsense" for On. */
+static const char *take_flag(int *member, const cmd_parms *cmd,
+                             const char *arg)
+{
+    static const char *const words[] = { "Off", "On", NULL };
+
+    return take_choice(member, cmd, arg, words, "On or Off");
+}
+
+static const char *set_flag(cmd_parms *cmd, void *confv, const char *arg)
+{
+    int flag = 0;
+    const char *error = take_flag(&flag, cmd, arg);
+
+    return error != NULL ? error : ap_set_flag_slot(cmd, confv, flag);
+}
+
+static const char *set_enabled(cmd_parms *cmd, void *confv, const char *arg)
 {
     ha_conf_t *conf = confv;
+    const char *error = take_flag(&conf->enabled, cmd, arg);
 
-    conf->enabled = flag;
-    if (flag) {
+    if (error == NULL && conf->enabled) {
         session_server_of(cmd->server)->is_used = 1;
     }
-    return NULL;
+    return error;
 }
 
 /* What one scope contradicts is said at its own line. */
@@ -544,7 +561,7 @@ const command_rec session_cmds[] = {
         "(default all)"),
     AP_INIT_TAKE1("SessionHATimeBudget", set_budget, NULL, RSRC_CONF,
         "time for all store work of one request (default 250ms)"),
-    AP_INIT_FLAG("SessionHA", set_enabled, NULL, IN_DIR,
+    AP_INIT_TAKE1("SessionHA", set_enabled, NULL, IN_DIR,
         "On to keep mod_session's sessions here (default Off)"),
     AP_INIT_TAKE1("SessionHACookieName", set_cookie_name, NULL, IN_DIR,
         "the name of the session cookie (default HASESSION)"),
@@ -557,7 +574,7 @@ const command_rec session_cmds[] = {
         "Lax, Strict or None (default Lax)"),
     AP_INIT_TAKE1("SessionHACookieSecure", set_secure, NULL, IN_DIR,
         "On, Off, or Auto for On over TLS (default Auto)"),
-    AP_INIT_FLAG("SessionHACookieHttpOnly", ap_set_flag_slot,
+    AP_INIT_TAKE1("SessionHACookieHttpOnly", set_flag,
         OFFSET(cookie_http_only), IN_DIR,
         "On to hide the cookie from scripts (default On)"),
     AP_INIT_TAKE1("SessionHARequestHeader", set_request_header, NULL, IN_DIR,
@@ -574,10 +591,10 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHACopiesHeader", set_copies_header, NULL, IN_DIR,
         "the response header that tells how many copies there are (default "
         "None)"),
-    AP_INIT_FLAG("SessionHAPerUser", ap_set_flag_slot, OFFSET(per_user),
+    AP_INIT_TAKE1("SessionHAPerUser", set_flag, OFFSET(per_user),
         IN_DIR, "On for sessions that belong to the user who has logged in, "
         "not to a browser (default Off)"),
-    AP_INIT_FLAG("SessionHAExclusive", ap_set_flag_slot, OFFSET(exclusive),
+    AP_INIT_TAKE1("SessionHAExclusive", set_flag, OFFSET(exclusive),
         IN_DIR, "On for one request of a session at a time (default Off)"),
     AP_INIT_TAKE1("SessionHAExclusiveWait", set_exclusive_wait, NULL, IN_DIR,
         "how long a request waits for the one before it (default 5s)"),

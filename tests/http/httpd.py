@@ -82,6 +82,20 @@ def our_module(name):
     return path
 
 
+def documented(module):
+    """The directives of a module that README.md has a block for."""
+    with open(os.path.join(ROOT, "README.md")) as f:
+        names = set(re.findall(rf"^(\w+)\n(?:  .*\n)*  Module: +{module}$",
+                               f.read(), re.M))
+    assert names, f"README.md has no directive of {module}"
+    return names
+
+
+def named(rows):
+    """What the complaints of a table of (configuration, complaint) name."""
+    return {word for _, says in rows for word in re.findall(r"\w+", says)}
+
+
 class Log:
     """error_log, and which of its bad lines a test has announced."""
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from client import Jar
-from httpd import module_folder, our_module
+from httpd import documented, module_folder, named, our_module
 from process import free_port, wait_until
 from session_site import (APP, HERE, Site, login, login_conf, nodes_conf,
                           read_secrets, secret_file)
@@ -105,7 +105,8 @@ WRONG = [
      "SessionHAFarWrites must be sync or async, not 'later'"),
     ("<Location />\nSessionHAFarWrites async\n</Location>",
      "SessionHAFarWrites not allowed"),
-    ("SessionHA Maybe", "SessionHA must be On or Off"),
+    ("SessionHA Maybe", "SessionHA must be On or Off, not 'Maybe'"),
+    ("SessionHA On Off", "SessionHA takes one argument, On to keep"),
     ("SessionHACookieName a=b",
      "SessionHACookieName must be a token, without spaces"),
     ('SessionHACookieName "a b"', "not 'a b'"),
@@ -113,7 +114,9 @@ WRONG = [
      "SessionHACookieName may have 256 characters, not 257: 'ccc"),
     ('SessionHACookieName ""', "SessionHACookieName takes one argument, "
      "the name"),
-    ("SessionHACookiePath shop", "must begin with '/'"),
+    ("SessionHACookiePath shop",
+     "SessionHACookiePath must begin with '/' and hold no space, ';' or ',', "
+     "not 'shop'"),
     ("SessionHACookiePath /a;b", "not '/a;b'"),
     ("SessionHACookieDomain exa_mple.com",
      "SessionHACookieDomain must be a host name or None, not 'exa_mple.com'"),
@@ -124,7 +127,9 @@ WRONG = [
     ("SessionHACookieSecure Perhaps",
      "SessionHACookieSecure must be On, Off or Auto, not 'Perhaps'"),
     ("SessionHACookieHttpOnly 1", "SessionHACookieHttpOnly must be On or "
-     "Off"),
+     "Off, not '1'"),
+    ("SessionHACookieHttpOnly On please",
+     "SessionHACookieHttpOnly takes one argument, On to hide"),
     ("SessionHACookieSecure Off\nSessionHACookieSameSite None",
      "SessionHACookieSameSite: browsers refuse a cookie with SameSite=None"),
     ("SessionHACookieSameSite None\nSessionHACookieSecure Off",
@@ -148,8 +153,12 @@ WRONG = [
     ("SessionHARotateGrace soon", "not 'soon'"),
     ("SessionHAUnknownPolicy guess",
      "SessionHAUnknownPolicy must be fail or anonymous, not 'guess'"),
-    ("SessionHAPerUser Perhaps", "SessionHAPerUser must be On or Off"),
-    ("SessionHAExclusive Perhaps", "SessionHAExclusive must be On or Off"),
+    ("SessionHAPerUser Perhaps",
+     "SessionHAPerUser must be On or Off, not 'Perhaps'"),
+    ("SessionHAPerUser On x", "SessionHAPerUser takes one argument"),
+    ("SessionHAExclusive Perhaps",
+     "SessionHAExclusive must be On or Off, not 'Perhaps'"),
+    ("SessionHAExclusive On x", "SessionHAExclusive takes one argument"),
     ("SessionHAExclusiveWait 61s",
      "SessionHAExclusiveWait must be between 0 and 60s"),
     ("SessionHAExclusiveWait -1s", "not '-1s'"),
@@ -163,7 +172,8 @@ WRONG = [
 
 CONTRADICTIONS = [
     ("SessionHA On\nSessionHAReplicas 2",
-     "HA0103: .*SessionHAReplicas 2, but there is no SessionHAServer"),
+     "HA0103: main server: SessionHAReplicas 2, but there is no "
+     "SessionHAServer"),
     (f"SessionHA On\n{SERVER}\nSessionHASecretFile @\n"
      "<VirtualHost *>\nSessionHAReplicas 3\n</VirtualHost>",
      r"HA0103: .*httpd.conf.*:\d+: SessionHAReplicas 3, but there is only 1 "
@@ -211,6 +221,10 @@ def test_a_wrong_directive_is_refused_and_says_why(idle, conf, says):
     code, text = idle.configtest(conf)
     assert code != 0
     assert says in one_line(text)
+
+
+def test_no_directive_is_left_out_of_the_wrong_ones():
+    assert not documented("mod_session_ha") - named(WRONG)
 
 
 @pytest.mark.parametrize("conf, says", CONTRADICTIONS)
