@@ -102,12 +102,16 @@ static int check_one(place_t *place, apr_pool_t *p)
                      where(place, p), place->balancer->s->name);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    if (place->conf.routing == 1 && is_named(place)
+    if (((place->conf.routing == 1 && is_named(place))
+         || is_ours(place->balancer))
         && !is_sticky(place->balancer)) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, place->s, CRLOG(0101)
-                     "%s: %s: ProxyCloneRouting is On, but nothing names the "
-                     "session cookie; add stickysession=JSESSIONID|jsessionid",
-                     where(place, p), place->balancer->s->name);
+                     "%s: %s: %s, but nothing names the session cookie; add "
+                     "stickysession=JSESSIONID|jsessionid",
+                     where(place, p), place->balancer->s->name,
+                     is_ours(place->balancer)
+                     ? "lbmethod is " CLONE_METHOD_NAME
+                     : "ProxyCloneRouting is On");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from backend import balancer
-from httpd import STOCK
+from httpd import STOCK, documented, named
 from process import wait_until
 from router import (MANAGER, OWN, SHOW, Manager, allow_dead, cookie, served,
                     shop, shown)
@@ -53,6 +53,9 @@ WRONG = [
      "stickysession=JSESSIONID|jsessionid"),
     (f"ProxyCloneRouting On\n<Proxy balancer://x>\n{MEMBER}"
      "ProxyCloneRouting On\n</Proxy>", "CR0101: main server: balancer://x"),
+    (f"<Proxy balancer://x>\n{MEMBER}ProxySet lbmethod=clone\n</Proxy>",
+     "CR0101: main server: balancer://x: lbmethod is clone, but nothing "
+     "names the session cookie"),
     (f"<Proxy balancer://x>\n{MEMBER}{STICKY}ProxySet lbmethod=clone\n"
      "ProxyCloneRouting Off\n</Proxy>",
      "CR0102: main server: balancer://x: ProxyCloneRouting is Off, but "
@@ -65,6 +68,10 @@ def test_httpd_t_tells_what_is_wrong_with_each_directive(httpd):
     for text, wanted in WRONG:
         code, said = server.configtest(text)
         assert code != 0 and wanted in re.sub(r"\s+", " ", said), (text, said)
+
+
+def test_no_directive_is_left_out_of_the_wrong_ones():
+    assert not documented("mod_proxy_balancer_clone") - named(WRONG)
 
 
 def test_a_fault_in_a_virtual_host_names_its_line(httpd):
