@@ -4,7 +4,8 @@
 # install.sh install|uninstall
 #
 # From the environment: DESTDIR, OUT, LIBEXECDIR and SYSCONFDIR of httpd.
-# Three homes for configuration, told apart by the folders that are there:
+# Three homes for configuration, told apart by the folders that are there
+# (or by the system, where httpd's own package is not installed):
 #   Debian kin   mods-available/NAME.{load,conf}, enabled with a2enmod
 #   Fedora kin   conf.modules.d/20-NAME.conf and conf.d/NAME.conf
 #   any other    SYSCONFDIR/extra/NAME.conf, to be included by hand
@@ -15,7 +16,11 @@ verb=$1
 modules='session_ha proxy_balancer_clone'
 lib=$DESTDIR$LIBEXECDIR
 parent=$(dirname "$SYSCONFDIR")
-if [ -d "$SYSCONFDIR/mods-available" ]; then
+is_debian_kin() {
+    [ -d "$SYSCONFDIR/mods-available" ] ||
+        { [ "$SYSCONFDIR" = /etc/apache2 ] && [ -e /etc/debian_version ]; }
+}
+if is_debian_kin; then
     home=debian
     conf=$DESTDIR$SYSCONFDIR/mods-available
     load=$conf
