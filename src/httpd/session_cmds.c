@@ -420,9 +420,8 @@ static const char *set_cookie_domain(cmd_parms *cmd, void *confv,
     return NULL;
 }
 
-/* Take the name of a header of ours; "" for none. */
-static const char *take_header(const char **member, const cmd_parms *cmd,
-                               const char *arg)
+/* The name of a header of ours, "" for none, at the offset in cmd->info. */
+static const char *set_header(cmd_parms *cmd, void *confv, const char *arg)
 {
     if (!session_word_is_token(arg)) {
         return apr_psprintf(cmd->pool, "%s must be a header's name or None, "
@@ -432,40 +431,8 @@ static const char *take_header(const char **member, const cmd_parms *cmd,
         return apr_psprintf(cmd->pool, "%s cannot be '%s': HTTP itself needs "
                             "that header", cmd->cmd->name, arg);
     }
-    *member = strcasecmp(arg, "None") == 0 ? "" : arg;
-    return NULL;
-}
-
-static const char *set_request_header(cmd_parms *cmd, void *confv,
-                                      const char *arg)
-{
-    ha_conf_t *conf = confv;
-
-    return take_header(&conf->request_header, cmd, arg);
-}
-
-static const char *set_delta_header(cmd_parms *cmd, void *confv,
-                                    const char *arg)
-{
-    ha_conf_t *conf = confv;
-
-    return take_header(&conf->delta_header, cmd, arg);
-}
-
-static const char *set_copies_header(cmd_parms *cmd, void *confv,
-                                     const char *arg)
-{
-    ha_conf_t *conf = confv;
-
-    return take_header(&conf->copies_header, cmd, arg);
-}
-
-static const char *set_control_header(cmd_parms *cmd, void *confv,
-                                      const char *arg)
-{
-    ha_conf_t *conf = confv;
-
-    return take_header(&conf->control_header, cmd, arg);
+    return ap_set_string_slot(cmd, confv,
+                              strcasecmp(arg, "None") == 0 ? "" : arg);
 }
 
 static const char *set_rotate_on(cmd_parms *cmd, void *confv, int argc,
@@ -577,10 +544,12 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHACookieHttpOnly", set_flag,
         OFFSET(cookie_http_only), IN_DIR,
         "On to hide the cookie from scripts (default On)"),
-    AP_INIT_TAKE1("SessionHARequestHeader", set_request_header, NULL, IN_DIR,
+    AP_INIT_TAKE1("SessionHARequestHeader", set_header, OFFSET(request_header),
+        IN_DIR,
         "the request header that brings the session to the application "
         "(default None)"),
-    AP_INIT_TAKE1("SessionHADeltaHeader", set_delta_header, NULL, IN_DIR,
+    AP_INIT_TAKE1("SessionHADeltaHeader", set_header, OFFSET(delta_header),
+        IN_DIR,
         "the response header in which the application sets and removes "
         "single attributes (default None)"),
     AP_INIT_TAKE1("SessionHAUnknownPolicy", set_policy, NULL, IN_DIR,
@@ -588,7 +557,8 @@ const command_rec session_cmds[] = {
     AP_INIT_TAKE1("SessionHASaveFailurePolicy", set_save_policy, NULL, IN_DIR,
         "serve or fail, for when a session could not be saved (default "
         "serve)"),
-    AP_INIT_TAKE1("SessionHACopiesHeader", set_copies_header, NULL, IN_DIR,
+    AP_INIT_TAKE1("SessionHACopiesHeader", set_header, OFFSET(copies_header),
+        IN_DIR,
         "the response header that tells how many copies there are (default "
         "None)"),
     AP_INIT_TAKE1("SessionHAPerUser", set_flag, OFFSET(per_user),
@@ -598,7 +568,8 @@ const command_rec session_cmds[] = {
         IN_DIR, "On for one request of a session at a time (default Off)"),
     AP_INIT_TAKE1("SessionHAExclusiveWait", set_exclusive_wait, NULL, IN_DIR,
         "how long a request waits for the one before it (default 5s)"),
-    AP_INIT_TAKE1("SessionHAControlHeader", set_control_header, NULL, IN_DIR,
+    AP_INIT_TAKE1("SessionHAControlHeader", set_header, OFFSET(control_header),
+        IN_DIR,
         "the response header in which the application asks for logout or "
         "rotate (default None)"),
     AP_INIT_TAKE_ARGV("SessionHARotateOn", set_rotate_on, NULL, IN_DIR,
