@@ -118,6 +118,8 @@ static void plan(batch_t *batch, unsigned int node, ha_verb_e verb,
     call->verb = verb;
     call->data = data;
     call->version = version;
+    /* A node that there was no time for has missed nothing of a session. */
+    call->is_repair = 1;
 }
 
 /* Run a batch, and note for each node whether the lock is ours there. */
@@ -220,6 +222,21 @@ static void plan_next(batch_t *batch, const ha_lock_t *lock,
     }
 }
 
+/*
+ * How long a round may take: as long as nobody has it, and another node can be
+ * asked after these, half of the time that is left, or one node that hangs
+ * would leave none for the others.
+ */
+static apr_time_t round_end(const ha_lock_t *lock, unsigned int next,
+                            apr_interval_time_t *left, apr_time_t deadline)
+{
+    if (lock->held != 0 || next == lock->store->count) {
+        return deadline;
+    }
+    *left /= 2;
+    return deadline - *left;
+}
+
 static void set_until(ha_lock_t *lock, apr_time_t now)
 {
     lock->until = now + apr_time_from_sec(HA_LOCK_TTL_SEC) - MARGIN;
@@ -229,12 +246,14 @@ ha_lock_e ha_lock_try(ha_lock_t *lock, apr_time_t now, apr_time_t deadline,
                       apr_pool_t *p)
 {
     means_t means = { deadline, p };
+    apr_interval_time_t left = deadline - now;
     unsigned int next = 0;
     int is_busy = 0;
     batch_t batch;
 
     do {
         plan_next(&batch, lock, &next);
+        means.deadline = round_end(lock, next, &left, deadline);
         run(lock, &batch, HA_LOCK_TTL_SEC, &means);
         go_on(lock, &batch, is_free, HA_CAS, lock->token, HA_LOCK_TTL_SEC,
               &means);

@@ -8,6 +8,7 @@
 
 #include "ha_keeper.h"
 #include "log_tags.h"
+#include "session_protocol.h"
 
 APLOG_USE_MODULE(session_ha);
 
@@ -15,10 +16,21 @@ APLOG_USE_MODULE(session_ha);
 #define PAUSE_MIN_USEC (4 * 1000)
 #define PAUSE_MAX_USEC (100 * 1000)
 
-static apr_time_t deadline_of(const session_state_t *state)
+/* What one try may take of the budget: half of what the load has left. */
+static apr_interval_time_t time_to_take(const session_state_t *state)
 {
-    return apr_time_now() + ha_server_conf_budget(
-        &session_server_of(state->server)->conf) / 2;
+    return session_protocol_load_time(state) / 2;
+}
+
+/* What giving it back may take: what is left, and never nothing, for whoever
+ * comes next would wait for much longer. */
+static apr_interval_time_t time_to_release(const session_state_t *state)
+{
+    apr_interval_time_t budget = ha_server_conf_budget(
+        &session_server_of(state->server)->conf);
+    apr_interval_time_t left = budget - state->spent;
+
+    return left > budget / 8 ? left : budget / 8;
 }
 
 static void release(session_state_t *state)
@@ -29,7 +41,7 @@ static void release(session_state_t *state)
     state->lock = NULL;
     ha_keeper_leave(session_site()->keeper, kept);
     apr_pool_create(&p, state->pool);
-    ha_lock_release(&kept->lock, deadline_of(state), p);
+    ha_lock_release(&kept->lock, apr_time_now() + time_to_release(state), p);
     apr_pool_destroy(p);
 }
 
@@ -46,8 +58,12 @@ static apr_uint32_t jitter(apr_uint32_t *seed)
     return *seed >> 8;
 }
 
-/* Ask until somebody says something else than busy, or it takes too long. */
-static ha_lock_e ask(ha_lock_t *lock, const session_state_t *state,
+/*
+ * Ask until somebody says something else than busy, or it takes too long. The
+ * last try is paid for from the budget; the time before it is another request's
+ * doing, and no node's.
+ */
+static ha_lock_e ask(ha_lock_t *lock, session_state_t *state,
                      apr_time_t until, apr_uint32_t seed)
 {
     apr_interval_time_t pause = PAUSE_MIN_USEC;
@@ -59,10 +75,15 @@ static ha_lock_e ask(ha_lock_t *lock, const session_state_t *state,
         apr_time_t now = apr_time_now();
         apr_interval_time_t part;
 
-        result = ha_lock_try(lock, now, deadline_of(state), p);
+        result = ha_lock_try(lock, now, now + time_to_take(state), p);
         apr_pool_clear(p);
-        now = apr_time_now();
-        if (result != HA_LOCK_BUSY || now >= until) {
+        part = apr_time_now() - now;
+        now += part;
+        if (result != HA_LOCK_BUSY) {
+            state->spent += part;
+            break;
+        }
+        if (now >= until) {
             break;
         }
         part = pause / 2 + jitter(&seed) % (apr_uint32_t)pause;

@@ -95,10 +95,16 @@ static int is_to_reseal(const session_state_t *state, const ha_sid_t *sid,
            < session_keys()->since;
 }
 
+apr_interval_time_t session_protocol_load_time(const session_state_t *state)
+{
+    apr_interval_time_t left = LOAD_SHARE(budget_of(state)) - state->spent;
+
+    return left > 0 ? left : 0;
+}
+
 ha_load_e session_protocol_load(ha_session_t **session,
                                 session_state_t *state, const ha_sid_t *sid)
 {
-    apr_interval_time_t left = LOAD_SHARE(budget_of(state)) - state->spent;
     ha_noticed_t noticed = { 0, 0 };
     ha_session_env_t env;
     ha_load_e result;
@@ -109,7 +115,7 @@ ha_load_e session_protocol_load(ha_session_t **session,
     }
     env.noticed = &noticed;
     env.is_resealing = is_to_reseal(state, sid, env.now);
-    env.deadline = env.now + (left > 0 ? left : 0);
+    env.deadline = env.now + session_protocol_load_time(state);
     env.near_first = session_far_is_known(state, sid, env.now);
     result = ha_session_load(session, &env, sid, state->pool);
     state->spent += apr_time_now() - env.now;
@@ -120,14 +126,13 @@ ha_load_e session_protocol_load(ha_session_t **session,
 ha_load_e session_protocol_follow(ha_late_t *late, session_state_t *state,
                                   ha_session_t *old)
 {
-    apr_interval_time_t left = LOAD_SHARE(budget_of(state)) - state->spent;
     ha_session_env_t env;
     ha_load_e result;
 
     if (session_site()->is_broken || !fill_env(&env, state)) {
         return HA_LOAD_UNKNOWN;
     }
-    env.deadline = env.now + (left > 0 ? left : 0);
+    env.deadline = env.now + session_protocol_load_time(state);
     result = ha_late_follow(late, old, state->since, &env, state->pool);
     state->spent += apr_time_now() - env.now;
     return result;

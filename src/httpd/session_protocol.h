@@ -22,6 +22,9 @@
  */
 int session_protocol_fill(ha_session_env_t *env);
 
+/** What is left of a request's budget for its load, microseconds, or 0. */
+apr_interval_time_t session_protocol_load_time(const session_state_t *state);
+
 /**
  * Ask the store for a session.
  *

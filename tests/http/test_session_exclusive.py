@@ -259,3 +259,20 @@ def test_no_node_to_ask_is_no_licence_to_go_on(httpd, jar, workdir,
     s.log.allow("HA0212|HA0304|AH01816")
     answer = s.server.get("/cgi-bin/count", jar=jar)
     assert answer.status == 503 and answer.header("Retry-After") == "5"
+
+
+@pytest.mark.parametrize("sick", [0, 1])
+def test_a_node_that_hangs_refuses_nobody(httpd, jar, workdir, memcacheds,
+                                          sick):
+    """Either owner is the first that the lock is taken on."""
+    nodes = memcacheds(3)
+    s = site_of(httpd, nodes_conf(nodes, secret_file(workdir))
+                + "SessionHATimeBudget 1s\nSessionHAExclusiveWait 5s\n")
+    s.set(jar, n=0)
+    owners = [n for n in nodes if n.keys()]
+    assert len(owners) == 2
+    s.log.allow("HA0212")
+    owners[sick].freeze()
+    for n in range(1, 6):
+        assert s.server.get("/cgi-bin/count", jar=jar).status == 200
+        assert s.session(jar) == {"n": str(n)}

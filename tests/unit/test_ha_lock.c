@@ -434,6 +434,46 @@ START_TEST(never_two_have_it_while_less_than_r_nodes_fail)
 }
 END_TEST
 
+/* Rounds as the store saw them: when each had to be done. */
+static const ha_store_ops_t *plain;
+static apr_time_t ends[8];
+static unsigned int rounds;
+
+static void note_round(ha_store_t *store, const char *key, ha_call_t *calls,
+                       unsigned int count, apr_uint32_t ttl_sec,
+                       apr_time_t deadline, apr_pool_t *p)
+{
+    ck_assert_uint_lt(rounds, LENGTH_OF(ends));
+    ends[rounds++] = deadline;
+    while (count-- > 0) {
+        /* what is no session's is no gap in what a node knows of sessions */
+        ck_assert(calls[count].is_repair);
+        plain->run(store, key, &calls[count], 1, ttl_sec, deadline, p);
+    }
+}
+
+START_TEST(a_node_that_hangs_leaves_time_for_the_others)
+{
+    bench_t *bench = make_bench(3);
+    ha_store_t *store = store_fake_store(bench->fake);
+    apr_time_t end = bench->now + APR_USEC_PER_SEC;
+    ha_store_ops_t noting = *store->ops;
+
+    plain = store->ops;
+    noting.run = note_round;
+    store->ops = &noting;
+    rounds = 0;
+    store_fake_plan(bench->fake, 0, "add:lost");
+    ck_assert_str_eq(try(bench, &bench->ada), "held");
+    ck_assert_str_eq(owners(bench), "-aa");
+    ck_assert_uint_eq(rounds, 3);
+    ck_assert_int_eq(ends[0], end - APR_USEC_PER_SEC / 2);
+    ck_assert_int_eq(ends[1], end - APR_USEC_PER_SEC / 4);
+    ck_assert_int_eq(ends[2], end);
+    release(bench, &bench->ada);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ha_lock");
@@ -458,6 +498,7 @@ int main(void)
     tcase_add_test(tests, an_owner_learns_that_all_nodes_forgot);
     tcase_add_test(tests, silence_is_no_loss_before_the_lease_runs_out);
     tcase_add_test(tests, a_release_that_was_lost_can_be_repeated);
+    tcase_add_test(tests, a_node_that_hangs_leaves_time_for_the_others);
     tcase_add_loop_test(tests, never_two_have_it_while_less_than_r_nodes_fail,
                         0, 8);
     srunner_run_all(runner, CK_ENV);
