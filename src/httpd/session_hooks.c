@@ -11,6 +11,7 @@
  *   MOD_SESSION_OUT  mod_session takes the application's header and saves
  *   SESSION_HA_OUT   right behind it: what mod_session passed over is saved,
  *                    headers go where the answer takes them
+ *   SESSION_HA_LOCK  the answer's end gives back the lock of an exclusive place
  */
 #include "session_hooks.h"
 
@@ -29,6 +30,7 @@
 #include "session_delta.h"
 #include "session_fail.h"
 #include "session_header.h"
+#include "session_lock.h"
 #include "session_module.h"
 #include "session_state.h"
 
@@ -412,6 +414,7 @@ static void insert_filters(request_rec *r, void *ctx)
             || session_root_of(r, 0) != NULL)) {
         ap_add_output_filter_handle(delta_filter, NULL, r, r->connection);
         ap_add_output_filter_handle(the_filter, ctx, r, r->connection);
+        session_lock_insert_filter(r);
     }
 }
 
@@ -449,6 +452,7 @@ int session_hooks_log(request_rec *r)
 void session_hooks_register(apr_pool_t *p)
 {
     session_fail_register(p);
+    session_lock_register();
     /* Right before MOD_SESSION_OUT, and right behind it, before headers are
      * sent. */
     delta_filter = ap_register_output_filter(

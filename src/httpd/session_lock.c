@@ -3,6 +3,7 @@
 
 #include <http_config.h>
 #include <http_log.h>
+#include <util_filter.h>
 
 #include <apr_atomic.h>
 
@@ -15,6 +16,8 @@ APLOG_USE_MODULE(session_ha);
 /* How long to wait before asking again, the first time and at most. */
 #define PAUSE_MIN_USEC (4 * 1000)
 #define PAUSE_MAX_USEC (100 * 1000)
+
+static ap_filter_rec_t *the_filter;
 
 /* What one try may take of the budget: half of what the load has left. */
 static apr_interval_time_t time_to_take(const session_state_t *state)
@@ -131,6 +134,7 @@ ha_lock_e session_lock_take(session_state_t *state, const ha_sid_t *sid,
     count(result, apr_time_now() - begun > PAUSE_MIN_USEC);
     if (result == HA_LOCK_HELD) {
         state->lock = kept;
+        state->is_let_go = 0;
         ha_keeper_take(site->keeper, kept);
         apr_pool_pre_cleanup_register(state->pool, state, release_at_end);
     }
@@ -153,6 +157,59 @@ void session_lock_give_back(session_state_t *state)
 
 int session_lock_is_sound(const session_state_t *state)
 {
-    return state->lock == NULL
-        || ha_keeper_has(session_site()->keeper, state->lock);
+    return !state->is_let_go
+        && (state->lock == NULL
+            || ha_keeper_has(session_site()->keeper, state->lock));
+}
+
+/* ---- the end of the answer ----------------------------------------------- */
+
+static int has_end(const apr_bucket_brigade *in)
+{
+    const apr_bucket *at;
+
+    for (at = APR_BRIGADE_FIRST(in); at != APR_BRIGADE_SENTINEL(in);
+         at = APR_BUCKET_NEXT(at)) {
+        if (APR_BUCKET_IS_EOS(at)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/*
+ * Before the client has the last of the answer: he may ask the next thing at
+ * once, and the request's pool ends when this one is logged.
+ */
+static apr_status_t let_go(ap_filter_t *f, apr_bucket_brigade *in)
+{
+    session_root_t *root = session_root_of(f->r, 0);
+    session_state_t *state = root != NULL ? root->states : NULL;
+
+    if (!has_end(in)) {
+        return ap_pass_brigade(f->next, in);
+    }
+    for (; state != NULL && f->r->main == NULL; state = state->next) {
+        if (state->lock != NULL) {
+            session_lock_give_back(state);
+            state->is_let_go = 1;
+        }
+    }
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, in);
+}
+
+void session_lock_insert_filter(request_rec *r)
+{
+    if (session_site()->has_exclusive) {
+        ap_add_output_filter_handle(the_filter, NULL, r, r->connection);
+    }
+}
+
+void session_lock_register(void)
+{
+    /* Behind SESSION_HA_OUT, which saves what must be saved with the lock. */
+    the_filter = ap_register_output_filter(
+        "SESSION_HA_LOCK", let_go, NULL,
+        (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
 }

@@ -7,8 +7,8 @@
  * One request of a session at a time, where SessionHAExclusive asks for it.
  *
  * The lock belongs to the client request: sub-requests and internal redirects
- * share it. It is given back when the answer has been sent and the request's
- * pool ends, however it ends.
+ * share it. It is given back right before the end of the answer is sent, or
+ * when the request's pool ends, however it ends.
  */
 
 #include <httpd.h>
@@ -32,7 +32,16 @@ ha_lock_e session_lock_take(session_state_t *state, const ha_sid_t *sid,
 /** Give the lock back before the end: there is no such session. */
 void session_lock_give_back(session_state_t *state);
 
-/** Whether the session may be changed: 1 also where no lock is needed. */
+/**
+ * Whether the session may be changed: 1 also where no lock is needed, 0 once
+ * it was given back with the end of the answer.
+ */
 int session_lock_is_sound(const session_state_t *state);
+
+/** Have the answer give it back with its end. */
+void session_lock_insert_filter(request_rec *r);
+
+/** Register the filter that does. */
+void session_lock_register(void);
 
 #endif

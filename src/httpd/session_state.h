@@ -66,6 +66,8 @@ typedef struct session_state_t {
     int is_refused;               /**< 1: answered with 503 already */
     int is_failed;                /**< 1: the last save stored nothing */
     ha_kept_t *lock;              /**< while it is ours alone; else NULL */
+    int is_let_go;                /**< 1: the lock went with the answer's end,
+                                       and nothing may be stored any more */
 } session_state_t;
 
 /** All that one client request has. */
