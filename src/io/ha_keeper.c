@@ -4,11 +4,17 @@
  * while a renewal asks the store: the lock in work is named, and who wants it
  * back waits for its end. A lock that could not be renewed stays in the list,
  * for its owner to learn of.
+ *
+ * Renewals are due by the monotonic clock: one that is set back must not make
+ * them wait, while nodes forget the lock. Requests hold the mutex with signals
+ * blocked: a child of the prefork MPM ends from within its signal handler, and
+ * that waits for the thread here.
  */
 #include "ha_keeper.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 struct ha_keeper_t {
     pthread_mutex_t mutex;
@@ -22,6 +28,35 @@ struct ha_keeper_t {
     apr_interval_time_t budget;
     apr_pool_t *pool;      /* the thread's own */
 };
+
+static apr_time_t clock_now(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec((apr_time_t)now.tv_sec) + now.tv_nsec / 1000;
+}
+
+/* Take the mutex in a thread that signals may interrupt. */
+static void enter(ha_keeper_t *keeper, sigset_t *before)
+{
+    sigset_t block;
+
+    (void)sigfillset(&block);
+    (void)sigdelset(&block, SIGSEGV);
+    (void)sigdelset(&block, SIGBUS);
+    (void)sigdelset(&block, SIGFPE);
+    (void)sigdelset(&block, SIGILL);
+    (void)sigdelset(&block, SIGABRT);
+    (void)pthread_sigmask(SIG_BLOCK, &block, before);
+    (void)pthread_mutex_lock(&keeper->mutex);
+}
+
+static void leave(ha_keeper_t *keeper, const sigset_t *before)
+{
+    (void)pthread_mutex_unlock(&keeper->mutex);
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
 
 /* The lock that is due first; NULL when there is none. */
 static ha_kept_t *find_due(const ha_keeper_t *keeper)
@@ -52,8 +87,10 @@ static void wait_for_news(ha_keeper_t *keeper, apr_time_t until)
 }
 
 /* Renew one lock. The mutex is held, and free meanwhile. */
-static void renew(ha_keeper_t *keeper, ha_kept_t *kept, apr_time_t now)
+static void renew(ha_keeper_t *keeper, ha_kept_t *kept)
 {
+    apr_time_t begun = clock_now();
+    apr_time_t now = apr_time_now();
     ha_lock_t lock = kept->lock;
 
     keeper->at_work = kept;
@@ -61,12 +98,12 @@ static void renew(ha_keeper_t *keeper, ha_kept_t *kept, apr_time_t now)
     if (ha_lock_renew(&lock, now, now + keeper->budget, keeper->pool)
         == HA_LOCK_UNKNOWN) {
         /* Sooner than usual: it may be a matter of one lost packet. */
-        now -= keeper->interval / 2;
+        begun -= keeper->interval / 2;
     }
     apr_pool_clear(keeper->pool);
     (void)pthread_mutex_lock(&keeper->mutex);
     kept->lock = lock;
-    kept->due = now + keeper->interval;
+    kept->due = begun + keeper->interval;
     keeper->at_work = NULL;
     (void)pthread_cond_broadcast(&keeper->idle);
 }
@@ -78,13 +115,12 @@ static void *run(void *data)
     (void)pthread_mutex_lock(&keeper->mutex);
     while (!keeper->is_ending) {
         ha_kept_t *kept = find_due(keeper);
-        apr_time_t now = apr_time_now();
 
-        if (kept == NULL || kept->due > now) {
+        if (kept == NULL || kept->due > clock_now()) {
             wait_for_news(keeper, kept != NULL ? kept->due : 0);
         }
         else {
-            renew(keeper, kept, now);
+            renew(keeper, kept);
         }
     }
     (void)pthread_mutex_unlock(&keeper->mutex);
@@ -94,11 +130,12 @@ static void *run(void *data)
 static apr_status_t stop(void *data)
 {
     ha_keeper_t *keeper = data;
+    sigset_t before;
 
-    (void)pthread_mutex_lock(&keeper->mutex);
+    enter(keeper, &before);
     keeper->is_ending = 1;
     (void)pthread_cond_broadcast(&keeper->news);
-    (void)pthread_mutex_unlock(&keeper->mutex);
+    leave(keeper, &before);
     (void)pthread_join(keeper->thread, NULL);
     return APR_SUCCESS;
 }
@@ -115,6 +152,26 @@ static int start_thread(ha_keeper_t *keeper)
     if (rv == 0) {
         rv = pthread_create(&keeper->thread, NULL, run, keeper);
         (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    return rv;
+}
+
+static int init_locks(ha_keeper_t *keeper)
+{
+    pthread_condattr_t attr;
+    int rv = pthread_condattr_init(&attr);
+
+    if (rv == 0) {
+        rv = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    }
+    if (rv == 0) {
+        rv = pthread_mutex_init(&keeper->mutex, NULL);
+    }
+    if (rv == 0) {
+        rv = pthread_cond_init(&keeper->news, &attr);
+    }
+    if (rv == 0) {
+        rv = pthread_cond_init(&keeper->idle, &attr);
     }
     return rv;
 }
@@ -140,13 +197,7 @@ apr_status_t ha_keeper_start(ha_keeper_t **made, apr_interval_time_t interval,
         return rv;
     }
     apr_allocator_owner_set(allocator, keeper->pool);
-    rv = pthread_mutex_init(&keeper->mutex, NULL);
-    if (rv == 0) {
-        rv = pthread_cond_init(&keeper->news, NULL);
-    }
-    if (rv == 0) {
-        rv = pthread_cond_init(&keeper->idle, NULL);
-    }
+    rv = init_locks(keeper);
     if (rv == 0) {
         rv = start_thread(keeper);
     }
@@ -160,29 +211,33 @@ apr_status_t ha_keeper_start(ha_keeper_t **made, apr_interval_time_t interval,
 
 void ha_keeper_take(ha_keeper_t *keeper, ha_kept_t *kept)
 {
-    (void)pthread_mutex_lock(&keeper->mutex);
-    kept->due = apr_time_now() + keeper->interval;
+    sigset_t before;
+
+    enter(keeper, &before);
+    kept->due = clock_now() + keeper->interval;
     kept->next = keeper->first;
     keeper->first = kept;
     (void)pthread_cond_signal(&keeper->news);
-    (void)pthread_mutex_unlock(&keeper->mutex);
+    leave(keeper, &before);
 }
 
 int ha_keeper_has(ha_keeper_t *keeper, const ha_kept_t *kept)
 {
+    sigset_t before;
     int has;
 
-    (void)pthread_mutex_lock(&keeper->mutex);
+    enter(keeper, &before);
     has = kept->lock.until > apr_time_now();
-    (void)pthread_mutex_unlock(&keeper->mutex);
+    leave(keeper, &before);
     return has;
 }
 
 void ha_keeper_leave(ha_keeper_t *keeper, ha_kept_t *kept)
 {
     ha_kept_t **at = &keeper->first;
+    sigset_t before;
 
-    (void)pthread_mutex_lock(&keeper->mutex);
+    enter(keeper, &before);
     while (keeper->at_work == kept) {
         (void)pthread_cond_wait(&keeper->idle, &keeper->mutex);
     }
@@ -192,5 +247,5 @@ void ha_keeper_leave(ha_keeper_t *keeper, ha_kept_t *kept)
     if (*at != NULL) {
         *at = kept->next;
     }
-    (void)pthread_mutex_unlock(&keeper->mutex);
+    leave(keeper, &before);
 }

@@ -20,7 +20,8 @@ typedef struct ha_keeper_t ha_keeper_t;
 typedef struct ha_kept_t {
     ha_lock_t lock;         /**< taken before, the keeper's meanwhile */
     struct ha_kept_t *next; /**< the keeper's */
-    apr_time_t due;         /**< when to renew it next; the keeper's */
+    apr_time_t due;         /**< when to renew it next, by the monotonic clock;
+                                 the keeper's */
 } ha_kept_t;
 
 /**

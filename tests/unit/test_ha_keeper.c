@@ -3,6 +3,8 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include <apr_general.h>
 #include <apr_strings.h>
@@ -14,8 +16,21 @@
 static apr_pool_t *child;
 static ha_keeper_t *keeper;
 
+/* How far the clock is ahead; the code under test has no other. */
+static apr_time_t ahead;
+
+apr_time_t apr_time_now(void)
+{
+    struct timeval now;
+
+    (void)gettimeofday(&now, NULL);
+    return apr_time_from_sec((apr_time_t)now.tv_sec) + now.tv_usec
+           + __atomic_load_n(&ahead, __ATOMIC_ACQUIRE);
+}
+
 static void set_up(void)
 {
+    ahead = 0;
     apr_initialize();
     shm_set_up();
     apr_pool_create(&child, NULL);
@@ -145,6 +160,69 @@ START_TEST(a_lock_that_somebody_else_has_is_known_for_lost)
 }
 END_TEST
 
+START_TEST(a_clock_that_is_set_back_delays_no_renewal)
+{
+    ha_kept_t kept;
+    const char *key;
+
+    __atomic_store_n(&ahead, apr_time_from_sec(3600), __ATOMIC_RELEASE);
+    take(&kept, 1, shm_pool);
+    key = key_of(&kept);
+    ha_keeper_take(keeper, &kept);
+    __atomic_store_n(&ahead, 0, __ATOMIC_RELEASE);
+    wait_for_renewal(key, 3);
+    ck_assert(ha_keeper_has(keeper, &kept));
+    ha_keeper_leave(keeper, &kept);
+    release(&kept, shm_pool);
+}
+END_TEST
+
+#define SIGNALS 2000
+
+static ha_kept_t *asked;
+static int interrupted;
+
+/* A child that ends in a signal handler asks the keeper there. */
+static void ask_in_handler(int number)
+{
+    (void)number;
+    (void)ha_keeper_has(keeper, asked);
+    (void)__atomic_add_fetch(&interrupted, 1, __ATOMIC_ACQ_REL);
+}
+
+static void *send_signals(void *data)
+{
+    while (__atomic_load_n(&interrupted, __ATOMIC_ACQUIRE) < SIGNALS) {
+        (void)pthread_kill(*(pthread_t *)data, SIGUSR2);
+        apr_sleep(50);
+    }
+    return NULL;
+}
+
+START_TEST(a_signal_meets_nobody_with_the_mutex)
+{
+    pthread_t self = pthread_self();
+    struct sigaction action;
+    pthread_t sender;
+    ha_kept_t kept;
+
+    take(&kept, 1, shm_pool);
+    asked = &kept;
+    ha_keeper_take(keeper, &kept);
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = ask_in_handler;
+    ck_assert_int_eq(sigaction(SIGUSR2, &action, NULL), 0);
+    interrupted = 0;
+    ck_assert_int_eq(pthread_create(&sender, NULL, send_signals, &self), 0);
+    while (__atomic_load_n(&interrupted, __ATOMIC_ACQUIRE) < SIGNALS) {
+        ck_assert(ha_keeper_has(keeper, &kept));
+    }
+    ck_assert_int_eq(pthread_join(sender, NULL), 0);
+    ha_keeper_leave(keeper, &kept);
+    release(&kept, shm_pool);
+}
+END_TEST
+
 #define THREADS 6
 #define TURNS 200
 
@@ -217,6 +295,8 @@ int main(void)
     tcase_add_test(tests, a_lock_in_care_is_renewed);
     tcase_add_test(tests, what_was_handed_back_is_left_alone);
     tcase_add_test(tests, a_lock_that_somebody_else_has_is_known_for_lost);
+    tcase_add_test(tests, a_clock_that_is_set_back_delays_no_renewal);
+    tcase_add_test(tests, a_signal_meets_nobody_with_the_mutex);
     tcase_add_test(tests, many_come_and_go);
     tcase_add_test(tests, the_end_of_a_child_ends_the_care);
     srunner_run_all(runner, CK_ENV);
