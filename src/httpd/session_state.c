@@ -424,45 +424,69 @@ static void load_one(session_state_t *state, const ha_cookie_t *cookie,
     }
 }
 
+/* What a cookie led to is not it: go on to the next one. */
+static void let_pass(session_state_t *state)
+{
+    session_lock_give_back(state);
+    state->late = NULL;
+    state->copies = NULL;
+    state->before = apr_table_make(state->pool, 1);
+    state->z->entries = apr_table_make(state->pool, 8);
+}
+
 /*
  * The first cookie that has a session is the session. Others may be authentic
  * too, and dead: a browser sends what it once got for a longer path first.
- * Only when all are gone need it not send them again. An id that was rotated
- * counts when there is no other, and its cookie is left alone: by now it may
- * be the new one.
+ * An id that was rotated counts when there is no other. Returns the number of
+ * the cookie that decides, or how many there are.
  */
+static unsigned int try_all(session_state_t *state, const search_t *search,
+                            request_rec *r)
+{
+    const ha_cookie_t *late = NULL;
+    unsigned int i;
+
+    for (i = 0; i < search->count; i++) {
+        load_one(state, &search->cookies[i], r);
+        if (is_decided(state)) {
+            return i;
+        }
+        if (late == NULL && state->found == SESSION_LATE) {
+            late = &search->cookies[i];
+            if (i + 1 == search->count) {
+                return search->count;
+            }
+        }
+        let_pass(state);
+    }
+    if (late != NULL) {
+        load_one(state, late, r);
+    }
+    return i;
+}
+
+/* Only when all are gone need the browser not send them again. That of an old
+ * id is left alone: by now it may be the new one. */
 static void load_first(session_state_t *state, request_rec *r)
 {
-    session_state_t late = *state;
     search_t search;
     unsigned int i;
 
     find_cookies(&search, state, r);
-    for (i = 0; i < search.count; i++) {
-        load_one(state, &search.cookies[i], r);
-        if (is_decided(state)) {
-            break;
-        }
-        session_lock_give_back(state);
-        if (late.found != SESSION_LATE && state->found == SESSION_LATE) {
-            late = *state;
-        }
-        state->late = NULL;
+    i = try_all(state, &search, r);
+    if (session_state_is_closed(state) || state->found == SESSION_LATE) {
+        return;
     }
-    if (session_state_is_closed(state)) {
-        /* Whatever another cookie had led to. */
-        state->z->entries = apr_table_make(state->pool, 1);
-    }
-    if (i == search.count && late.found == SESSION_LATE) {
-        *state = late;
-    }
-    else if (i < search.count && state->found == SESSION_HIT
-             && search.cookies[i].key != 0) {
+    if (i < search.count && state->found == SESSION_HIT
+        && search.cookies[i].key != 0) {
         /* Signed by an old secret, which is to leave the ring one day. */
         session_protocol_send_cookie(state, &search.cookies[i], r);
     }
-    else if (i == search.count && i > 0 && !state->is_left) {
-        session_protocol_forget_cookie(state, r);
+    else if (i == search.count && i > 0 && state->found == SESSION_MISS) {
+        session_lock_give_back(state);
+        if (!state->is_left) {
+            session_protocol_forget_cookie(state, r);
+        }
     }
 }
 

@@ -46,11 +46,14 @@ class Slow:
         self.answer = None
         self.thread = None
 
-    def begin(self, jar, query="a=1"):
+    def begin(self, jar, query="a=1", headers=None):
+        self.answer = None
+
         def ask():
             try:
-                self.answer = self.site.server.get(f"/cgi-bin/slow?{query}",
-                                                   jar=jar, timeout=60)
+                self.answer = self.site.server.get(
+                    f"/cgi-bin/slow?{query}", jar=jar, headers=headers,
+                    timeout=60)
             except OSError as e:
                 self.answer = e     # the server was killed
         self.thread = threading.Thread(target=ask, daemon=True)
@@ -282,6 +285,31 @@ def test_no_node_to_ask_is_no_licence_to_go_on(httpd, jar, workdir,
     s.log.allow("HA0212|HA0304|AH01816")
     answer = s.server.get("/cgi-bin/count", jar=jar)
     assert answer.status == 503 and answer.header("Retry-After") == "5"
+
+
+def test_requests_with_an_old_id_wait_for_each_other(httpd, jar):
+    s = site_of(httpd, "SessionHAExclusiveWait 0\n"
+                "SessionHAControlHeader X-Control\n"
+                "SessionHARotateGrace 60\n")
+    s.server.cgi("turn", "#!/bin/sh\necho 'X-Control: rotate'\necho\n")
+    s.set(jar, n=0)
+    old = {"Cookie": jar.header()}
+    assert s.server.get("/cgi-bin/turn", jar=jar).status == 200
+    assert jar.header() != old["Cookie"]
+    slow = Slow(s)
+    slow.begin(None, headers=old)
+    assert s.server.get("/cgi-bin/count", headers=old).status == 503
+    s.log.expect("HA0433")
+    # with the new id it is another session's request
+    assert s.server.get("/cgi-bin/count", jar=jar).status == 200
+    assert slow.go().status == 200
+    assert s.session(jar) == {"n": "1", "a": "1"}
+    # two cookies with the old id are the old id
+    twice = {"Cookie": old["Cookie"] + "; " + old["Cookie"]}
+    slow.begin(None, headers=twice)
+    assert s.server.get("/cgi-bin/count", headers=twice).status == 503
+    slow.go()
+    assert s.server.get("/cgi-bin/app", headers=twice).status == 200
 
 
 @pytest.mark.parametrize("sick", [0, 1])
