@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ha_signals.h"
+
 /*
  * One thread stays, from the first parcel or task on. While parcels can be
  * brought and many wait, it starts others, up to HA_COURIER_THREADS, which end
@@ -77,22 +79,14 @@ struct ha_courier_t {
 
 static void lock(ha_courier_t *courier, sigset_t *before)
 {
-    sigset_t block;
-
-    (void)sigfillset(&block);
-    (void)sigdelset(&block, SIGSEGV);
-    (void)sigdelset(&block, SIGBUS);
-    (void)sigdelset(&block, SIGFPE);
-    (void)sigdelset(&block, SIGILL);
-    (void)sigdelset(&block, SIGABRT);
-    (void)pthread_sigmask(SIG_BLOCK, &block, before);
+    ha_signals_block(before);
     (void)pthread_mutex_lock(&courier->lock);
 }
 
 static void unlock(ha_courier_t *courier, const sigset_t *before)
 {
     (void)pthread_mutex_unlock(&courier->lock);
-    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+    ha_signals_restore(before);
 }
 
 /* Wait for a signal or for so long. */

@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <time.h>
 
+#include "ha_signals.h"
+
 struct ha_keeper_t {
     pthread_mutex_t mutex;
     pthread_cond_t news;   /* a lock came, or the end */
@@ -40,22 +42,14 @@ static apr_time_t clock_now(void)
 /* Take the mutex in a thread that signals may interrupt. */
 static void enter(ha_keeper_t *keeper, sigset_t *before)
 {
-    sigset_t block;
-
-    (void)sigfillset(&block);
-    (void)sigdelset(&block, SIGSEGV);
-    (void)sigdelset(&block, SIGBUS);
-    (void)sigdelset(&block, SIGFPE);
-    (void)sigdelset(&block, SIGILL);
-    (void)sigdelset(&block, SIGABRT);
-    (void)pthread_sigmask(SIG_BLOCK, &block, before);
+    ha_signals_block(before);
     (void)pthread_mutex_lock(&keeper->mutex);
 }
 
 static void leave(ha_keeper_t *keeper, const sigset_t *before)
 {
     (void)pthread_mutex_unlock(&keeper->mutex);
-    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+    ha_signals_restore(before);
 }
 
 /* The lock that is due first; NULL when there is none. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ha_store_mc.h"
 
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <libmemcached/memcached.h>
 
 #include "ha_mc_round.h"
+#include "ha_signals.h"
 
 /** Seconds from which memcached takes a time to live for a date. */
 #define TTL_DATE_SEC (30 * 24 * 60 * 60)
@@ -49,17 +49,6 @@ static time_t expires_after(apr_uint32_t ttl_sec)
         return (time_t)ttl_sec;
     }
     return (time_t)(date < DATE_MAX ? date : DATE_MAX);
-}
-
-/** All signals but those a thread sends itself by a fault. */
-static void fill_signals(sigset_t *set)
-{
-    (void)sigfillset(set);
-    (void)sigdelset(set, SIGSEGV);
-    (void)sigdelset(set, SIGBUS);
-    (void)sigdelset(set, SIGFPE);
-    (void)sigdelset(set, SIGILL);
-    (void)sigdelset(set, SIGABRT);
 }
 
 /** Whether connections may be used: not in the parent, not after a fork. */
@@ -131,7 +120,6 @@ static void run(ha_store_t *base, const char *key, ha_call_t *calls,
     ha_mc_leg_t legs[HA_NODES_MAX];
     ha_call_t copies[HA_NODES_MAX];
     ha_mc_round_t round;
-    sigset_t block;
     sigset_t before;
     unsigned int n;
 
@@ -147,10 +135,9 @@ static void run(ha_store_t *base, const char *key, ha_call_t *calls,
     round.deadline = deadline;
     round.p = p;
     /* two signals in one wait would make libmemcached wait for ever */
-    fill_signals(&block);
-    (void)pthread_sigmask(SIG_BLOCK, &block, &before);
+    ha_signals_block(&before);
     ha_mc_round_run(&round);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ha_signals_restore(&before);
     copy_back(calls, count, copies, n);
 }
 
