@@ -5,14 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
-import urllib.parse
 
 from process import Process, free_port, is_open, servers_account, wait_until
 
 
-# The thread that moves items between the LRU lists hides each from a dump for
-# up to 15 ms (memcached 1.6.18, 8 of 1600 dumps; none without it): keys()
-# would miss what is there.
+# The thread that moves items between the LRU lists hides each for up to 15 ms
+# (memcached 1.6.18, 8 of 1600 dumps; none without it), and keys() reads one of
+# the lists alone, which without that thread is the only one.
 LISTABLE = ("-o", "no_lru_maintainer")
 
 
@@ -104,12 +103,23 @@ class Memcached(Process):
 
     def keys(self):
         """Every key it holds, sorted, but for what web servers tell each
-        other: that is on all nodes, soon after a start."""
-        text = self.command("lru_crawler metadump all").decode()
-        return sorted(
-            urllib.parse.unquote(line.split(" ", 1)[0][len("key="):])
-            for line in text.splitlines() if line.startswith("key=")
-            and not line.startswith("key=ha1-fleet "))
+        other: that is on all nodes, soon after a start.
+
+        A dump by the crawler passes over items that are in use, which those
+        of an answer are until the thread that sent it comes to run again. So
+        it is the lists themselves that are dumped, and what they name and is
+        over, or flushed, is told from the rest.
+        """
+        classes = {line.split(":")[1] for line in
+                   self.command("stats items").decode().splitlines()
+                   if line.startswith("STAT items:")}
+        listed = {line.split(" ", 2)[1] for number in classes for line in
+                  self.command(f"stats cachedump {number} 0").decode()
+                  .splitlines() if line.startswith("ITEM ")} - {"ha1-fleet"}
+        ask = "".join(f"me {key}\r\n" for key in sorted(listed))
+        told = self.command(ask + "mn", (b"MN\r\n",)).decode()
+        return sorted(line.split(" ", 2)[1] for line in told.splitlines()
+                      if line.startswith("ME "))
 
     def get(self, key):
         """The value as bytes, or None."""
