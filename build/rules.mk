@@ -111,7 +111,7 @@ objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
         check-san fuzz fuzz-run soak demo bench-router bench-seal \
-        bench-session bench-tools deps-bench install uninstall clean help
+        bench-session bench-tools sim deps-bench install uninstall clean help
 .SECONDARY:
 
 all: $(SO)
@@ -217,7 +217,16 @@ $(OUT)/fuzz/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o \
     $(OUT)/lib/core_ha.a
 	$(call link_test)
 
-tests: $(UNIT) $(FUZZ) bench-tools
+# Load and copies at sizes that no test can run: docs/scale.md.
+$(OUT)/sim/sim: $(OUT)/obj/tests/sim/sim.o $(OUT)/lib/core_clone.a \
+    $(OUT)/lib/core_ha.a
+	$(call link_test)
+SIM_SESSIONS ?= 1000000
+sim: $(OUT)/sim/sim
+	@$(PYTHON) tests/sim/scale.py --sim $< --out $(OUT)/sim \
+	    --sessions $(SIM_SESSIONS) $(if $(WRITE_DOC),--write)
+
+tests: $(UNIT) $(FUZZ) bench-tools $(OUT)/sim/sim
 
 # ---- check -----------------------------------------------------------------
 
@@ -227,7 +236,7 @@ check: all tests $(OUT)/obj/flags
 	@$(CHECK) unit fuzz lint http demo
 check-unit: tests
 	@$(CHECK) unit fuzz
-check-http: all bench-tools
+check-http: all bench-tools $(OUT)/sim/sim
 	@$(CHECK) http
 check-lint: all $(OUT)/obj/flags
 	@$(CHECK) lint
@@ -326,6 +335,7 @@ help:
 #: make bench-session sessions of ours and of others, 10 minutes; see README
 #: make deps-bench  install those others: PostgreSQL, PHP, database drivers
 #: make bench-seal  what sealing a record costs
+#: make sim         load and copies at scale, computed; see docs/scale.md
 #: make check       unit, HTTP and lint tests and the demonstration
 #: make check-unit  make check-http  make check-lint     one of them
 #: make check-san   sanitizers, valgrind, both compilers, every MPM
