@@ -78,7 +78,7 @@ static span_t key_of(char *text, unsigned int number)
     return span_of(text, 16);
 }
 
-/* ---- the world ------------------------------------------------------------ */
+/* ---- the world ----------------------------------------------------------- */
 
 static int by_place(const void *a, const void *b)
 {
@@ -151,7 +151,7 @@ static void kill_some(unsigned int count, unsigned int seed)
     }
 }
 
-/* ---- who serves a session ------------------------------------------------- */
+/* ---- who serves a session ------------------------------------------------ */
 
 /* First point of the ring at or behind a place. */
 static unsigned int find_point(apr_uint64_t at)
@@ -241,7 +241,7 @@ static void say(const char *what, scheme_e scheme, unsigned int nodes,
            value);
 }
 
-/* ---- clones die ----------------------------------------------------------- */
+/* ---- clones die ---------------------------------------------------------- */
 
 /* The busiest survivor, where 1 is everybody's load of before. */
 static void survivors(unsigned int nodes, unsigned int sessions)
@@ -302,7 +302,7 @@ static void cascade(unsigned int nodes, unsigned int sessions)
     }
 }
 
-/* ---- copies on nodes ------------------------------------------------------ */
+/* ---- copies on nodes ----------------------------------------------------- */
 
 /* The nodes that hold a session, owners first; how many. */
 static unsigned int holders(unsigned int *order, scheme_e scheme,
