@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load PORT PATH CONNECTIONS SESSIONS SIZE WRITES SECONDS [BUCKET_MSEC]
+ * load [-f] [-c COOKIE,...] PORT PATH CONNECTIONS SESSIONS SIZE WRITES SECONDS
+ *      [BUCKET_MSEC]
  *
  * Visitors of the bench's application. Each of CONNECTIONS keeps its
  * connection and SESSIONS sessions of SIZE bytes, used in turn, with the
@@ -15,6 +16,14 @@
  * request to answer in microseconds, of every single one. With BUCKET_MSEC also
  * how many answers, and the slowest, in each such span, from "begun"
  * (CLOCK_MONOTONIC, seconds). SECONDS of 0 only makes the sessions.
+ *
+ * Where an application names itself in X-Clone, "moved" says how many answers
+ * came from another one than the answer before in the same session. "slow" is
+ * how many took more than a second. With -f a connection that is closed without
+ * an answer, or after half of one, is a bad answer as well, and the visitor
+ * goes on; without, it ends all, and so do a thousand bad answers. With -c the
+ * requests that begin sessions carry these cookies in turn, so that it is known
+ * where sessions begin.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -41,9 +50,16 @@
 /** Seconds without any answer after which a server hangs. */
 #define PATIENCE_SEC 30
 
+/** Microseconds above which an answer is slow. */
+#define SLOW_USEC 1e6f
+
+/** Bytes of the name that an application has. */
+#define NAME_MAX_LEN 24
+
 typedef struct session_t {
     char *cookie; /* name=value, or NULL before the first answer */
     unsigned int n;
+    char clone[NAME_MAX_LEN]; /* who answered last, or empty */
 } session_t;
 
 typedef struct visitor_t {
@@ -78,10 +94,16 @@ static unsigned int size;
 static unsigned int writes;
 static double seconds;
 static long long bucket_nsec;
+static int goes_on;       /* -f */
+static char **first;      /* -c */
+static unsigned int first_count;
+static unsigned int first_turn;
 
 static int events_fd;
 static unsigned long good;
 static unsigned long bad;
+static unsigned long moved;
+static unsigned long slow;
 static char first_bad[256];
 static times_t reads_taken;
 static times_t writes_taken;
@@ -147,6 +169,7 @@ static void note_answer(const visitor_t *v, long long now, int is_good)
         }
         return;
     }
+    slow += usec > SLOW_USEC;
     if (bucket_nsec) {
         bucket_t *bucket = &buckets[(now - count_from) / bucket_nsec];
 
@@ -199,8 +222,8 @@ static void send_request(visitor_t *v)
 
     v->have = 0;
     v->sent_nsec = now_nsec();
-    if (send(v->fd, text, (size_t)len, MSG_NOSIGNAL) != len) {
-        die("send");
+    if (send(v->fd, text, (size_t)len, MSG_NOSIGNAL) != len && !goes_on) {
+        die("send"); /* with -f: the end of the connection can be read, too */
     }
 }
 
@@ -212,6 +235,10 @@ static void go_on(visitor_t *v)
         v->op = 'n';
         v->asked_n = 0;
         session_of(v)->n = 0;
+        if (first_count && session_of(v)->cookie == NULL) {
+            session_of(v)->cookie = must(strdup(
+                first[first_turn++ % first_count]));
+        }
     }
     else if (count_from == 0) {
         v->op = 0;
@@ -245,6 +272,30 @@ static void take_cookie(visitor_t *v, const char *head)
     }
 }
 
+/** Keep who answered, and count whether it is another than before. */
+static void take_clone(visitor_t *v, const char *head)
+{
+    session_t *session = session_of(v);
+    const char *at = strcasestr(head, "\r\nx-clone:");
+    size_t len;
+
+    if (at == NULL) {
+        return;
+    }
+    at += 10;
+    at += strspn(at, " ");
+    len = strcspn(at, "\r");
+    if (len >= NAME_MAX_LEN) {
+        return;
+    }
+    if (session->clone[0] && (strlen(session->clone) != len
+                              || memcmp(session->clone, at, len) != 0)) {
+        moved++;
+    }
+    memcpy(session->clone, at, len);
+    session->clone[len] = '\0';
+}
+
 /** Judge an answer that is whole. */
 static void judge(visitor_t *v, const char *body)
 {
@@ -253,13 +304,16 @@ static void judge(visitor_t *v, const char *body)
                   && strtoul(body + 2, NULL, 10) == v->asked_n;
 
     note_answer(v, now_nsec(), is_good);
+    if (is_good) {
+        take_clone(v, v->answer);
+    }
     if (is_good && v->op != 'r') {
         session_of(v)->n = v->asked_n;
     }
     if (v->op == 'n') {
         v->made++;
     }
-    if (bad > 1000) {
+    if (bad > 1000 && !goes_on) {
         fprintf(stderr, "load: over 1000 bad answers: %s\n", first_bad);
         exit(1);
     }
@@ -270,6 +324,23 @@ static void judge(visitor_t *v, const char *body)
     go_on(v);
 }
 
+/** The connection is gone, and with it the answer. */
+static void lose_answer(visitor_t *v)
+{
+    if (!goes_on) {
+        die("the server closed the connection");
+    }
+    if (v->op) {
+        v->answer[v->have] = '\0';
+        note_answer(v, now_nsec(), 0);
+    }
+    close(v->fd);
+    visitor_connect(v);
+    if (v->op) {
+        go_on(v);
+    }
+}
+
 static void receive(visitor_t *v)
 {
     ssize_t n = recv(v->fd, v->answer + v->have, ANSWER_MAX - 1 - v->have, 0);
@@ -277,7 +348,8 @@ static void receive(visitor_t *v)
     char *end;
 
     if (n <= 0) {
-        die("the server closed the connection");
+        lose_answer(v);
+        return;
     }
     v->have += (size_t)n;
     v->answer[v->have] = '\0';
@@ -287,6 +359,10 @@ static void receive(visitor_t *v)
     }
     *end = '\0';
     length = strcasestr(v->answer, "\r\ncontent-length:");
+    if (length == NULL && goes_on) {
+        *end = '\r'; /* it ends with the connection, and is none of ours */
+        return;
+    }
     if (length == NULL) {
         errno = EPROTO;
         fprintf(stderr, "%s\n", v->answer);
@@ -315,6 +391,19 @@ static void run_until(long long until)
         }
         for (int i = 0; i < n; i++) {
             receive(events[i].data.ptr);
+        }
+    }
+}
+
+/** Requests that have waited for more than a second are slow by now. */
+static void count_waiting(const visitor_t *all)
+{
+    long long now = now_nsec();
+    unsigned int i;
+
+    for (i = 0; i < visitors; i++) {
+        if ((float)(now - all[i].sent_nsec) / 1000.0f > SLOW_USEC) {
+            slow++;
         }
     }
 }
@@ -349,8 +438,9 @@ static void print_all(double making)
     size_t i;
 
     printf("{\"good\":%lu,\"bad\":%lu,\"making\":%.6f,\"seconds\":%.6f,"
-           "\"begun\":%.6f,\"first_bad\":\"%s\"",
-           good, bad, making, seconds, (double)count_from / 1e9, first_bad);
+           "\"begun\":%.6f,\"moved\":%lu,\"slow\":%lu,\"first_bad\":\"%s\"",
+           good, bad, making, seconds, (double)count_from / 1e9, moved, slow,
+           first_bad);
     for (i = 0; i < reads_taken.count; i++) {
         note_time(&all, reads_taken.usec[i]);
     }
@@ -371,11 +461,37 @@ static void print_all(double making)
     printf("}\n");
 }
 
+static void read_cookies(char *list)
+{
+    char *word;
+
+    for (word = strtok(list, ","); word; word = strtok(NULL, ",")) {
+        first = must(realloc(first, (first_count + 1) * sizeof(*first)));
+        first[first_count++] = word;
+    }
+}
+
 static void read_arguments(int argc, char **argv)
 {
+    int option;
+
+    while ((option = getopt(argc, argv, "fc:")) != -1) {
+        if (option == 'f') {
+            goes_on = 1;
+        }
+        else if (option == 'c') {
+            read_cookies(optarg);
+        }
+        else {
+            exit(2);
+        }
+    }
+    argc -= optind - 1;
+    argv += optind - 1;
     if (argc < 8 || strlen(argv[2]) > PATH_LEN_MAX) {
-        fprintf(stderr, "usage: load PORT PATH CONNECTIONS SESSIONS SIZE "
-                        "WRITES SECONDS [BUCKET_MSEC]\n");
+        fprintf(stderr, "usage: load [-f] [-c COOKIE,...] PORT PATH "
+                        "CONNECTIONS SESSIONS SIZE WRITES SECONDS "
+                        "[BUCKET_MSEC]\n");
         exit(2);
     }
     port = atoi(argv[1]);
@@ -420,6 +536,7 @@ int main(int argc, char **argv)
         printf("ready\n");
         fflush(stdout);
         run_until(count_until);
+        count_waiting(all);
     }
     print_all(making);
     return 0;

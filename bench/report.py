@@ -332,6 +332,16 @@ def curve(title, freeze, top):
         'stroke-width="2"/>'], bottom + 24
 
 
+def svg_page(body, height):
+    """The whole file around what was drawn down to a height."""
+    style = ("text{font:12px sans-serif;fill:#222}.t{font-weight:bold;"
+             "font-size:14px}.l{text-anchor:end}")
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
+            f'height="{height}" viewBox="0 0 {WIDTH} {height}"><style>{style}'
+            f'</style><rect width="{WIDTH}" height="{height}" fill="#fff"/>'
+            + "\n".join(body) + "</svg>\n")
+
+
 def chart_groups(data):
     """(title, rows) of each group of bars that was measured."""
     wanted = (
@@ -364,24 +374,23 @@ def svg(data):
         part, top = curve("Requests a second, R = 2, one of three nodes "
                           "stopped", freeze, top)
         body += part
-    style = ("text{font:12px sans-serif;fill:#222}.t{font-weight:bold;"
-             "font-size:14px}.l{text-anchor:end}")
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
-            f'height="{top}" viewBox="0 0 {WIDTH} {top}"><style>{style}'
-            f'</style><rect width="{WIDTH}" height="{top}" fill="#fff"/>'
-            + "\n".join(body) + "</svg>\n")
+    return svg_page(body, top)
 
 
 # ---- files -------------------------------------------------------------------
 
+def html_head(title, about):
+    """A page down to its first paragraph."""
+    return ("<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\">"
+            f"<title>{title}</title><style>body{{font:15px sans-serif;"
+            "margin:2em;max-width:60em}table{border-collapse:collapse}td,th{"
+            "padding:2px 10px;text-align:right}td:first-child{text-align:left}"
+            "tr:nth-child(even){background:#f3f3f3}</style>"
+            f"<h1>{title}</h1>\n<p>{html.escape(about)}</p>")
+
+
 def html_page(data):
-    out = ["<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\">"
-           "<title>What keeping sessions costs</title><style>body{font:15px "
-           "sans-serif;margin:2em;max-width:60em}table{border-collapse:"
-           "collapse}td,th{padding:2px 10px;text-align:right}td:first-child"
-           "{text-align:left}tr:nth-child(even){background:#f3f3f3}</style>"
-           "<h1>What keeping sessions costs</h1>"
-           f"<p>{html.escape(heading(data))}</p>", svg(data),
+    out = [html_head("What keeping sessions costs", heading(data)), svg(data),
            "<h2>Aims</h2>", html_table(aims(data)),
            "<h2>Memory</h2>", html_table(memory_rows(data))]
     for cell in sorted(data.results, key=cell_order):

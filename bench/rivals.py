@@ -294,12 +294,17 @@ class Keeper:
     modules = ()
     own = ()
     path = "/app"
+    first = ()             # cookies of nobody's sessions
     is_remote = True       # a delay to the stores concerns it
 
     def __init__(self, name):
         self.name = name
         self.httpd = None
         self.helpers = []
+
+    @property
+    def port(self):
+        return self.httpd.port
 
     def can_keep(self, size):
         return True

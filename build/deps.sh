@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [--quiet] NEED...     NEED: build, demo, check, bench, rivals, san
+# deps.sh [--quiet] NEED...     NEED: build, demo, check, san, and for
+# the benches bench, rivals, routers
 #
 # Installs what is missing for these needs from the distribution's packages:
 # apt on Debian and Ubuntu, dnf on Fedora and RHEL kin. Looks for the things
@@ -63,6 +64,8 @@ rivals|php_fpm|php-fpm|php-fpm
 rivals|php_memcached|php-memcached|php-pecl-memcached
 rivals|dbd pgsql|libaprutil1-dbd-pgsql|apr-util-pgsql
 rivals|dbd sqlite3|libaprutil1-dbd-sqlite3|apr-util-sqlite
+routers|tool haproxy|haproxy|haproxy
+routers|tool nginx|nginx|nginx
 san|tool clang|clang libclang-rt-dev|clang compiler-rt
 san|tool valgrind|valgrind|valgrind
 san|tool cppcheck|cppcheck|cppcheck

@@ -37,6 +37,9 @@ endif
 ifneq ($(filter bench-session deps-bench,$(GOALS)),)
 NEEDS += rivals
 endif
+ifneq ($(filter bench-router deps-bench,$(GOALS)),)
+NEEDS += routers
+endif
 ifneq ($(filter check check-% soak fuzz deps,$(GOALS)),)
 NEEDS += check
 endif
@@ -110,8 +113,9 @@ SO := $(OUT)/modules/mod_session_ha.so \
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san fuzz fuzz-run soak demo bench-router bench-seal \
-        bench-session bench-tools sim deps-bench install uninstall clean help
+        check-san fuzz fuzz-run soak demo bench-ratio bench-router \
+        bench-seal bench-session bench-tools deps-bench install sim \
+        uninstall clean help
 .SECONDARY:
 
 all: $(SO)
@@ -279,7 +283,7 @@ demo: all
 # ---- bench -----------------------------------------------------------------
 # A load generator, a relay that stands for a network, and the application.
 
-BENCH_TOOLS := $(OUT)/bench/load $(OUT)/bench/relay \
+BENCH_TOOLS := $(OUT)/bench/load $(OUT)/bench/relay $(OUT)/bench/clone \
                $(OUT)/bench/mod_bench_app.so
 bench-tools: $(BENCH_TOOLS)
 $(OUT)/bench/%: bench/%.c $(OUT)/obj/flags
@@ -292,12 +296,17 @@ $(OUT)/bench/mod_bench_app.so: bench/mod_bench_app.c $(OUT)/obj/flags
 	@$(CC) -shared $(HTTPD_FLAGS) $(CFLAGS) $(MEMCACHED_CFLAGS) -o $@ $< \
 	    $(MEMCACHED_LIBS)
 
-# BENCH=quick, full, or neither; what each measures: bench/session_bench.py
+# BENCH=quick, full, or neither; what each measures: session_bench.py,
+# router_bench.py
 bench-session: all bench-tools
 	@MODULES=$(OUT)/modules $(PYTHON) bench/session_bench.py \
 	    --tools $(OUT)/bench --plan $(or $(BENCH),usual) \
 	    $(if $(WRITE_DOC),--write-doc)
-bench-router: $(OUT)/modules/mod_proxy_balancer_clone.so
+bench-router: all bench-tools
+	@MODULES=$(OUT)/modules $(PYTHON) bench/router_bench.py \
+	    --tools $(OUT)/bench --plan $(or $(BENCH),usual) \
+	    $(if $(WRITE_DOC),--write-doc)
+bench-ratio: $(OUT)/modules/mod_proxy_balancer_clone.so
 	@MODULES=$(OUT)/modules $(PYTHON) bench/router_ratio.py
 
 # What sealing a record costs, in microseconds; see SessionHAEncryption.
@@ -331,9 +340,10 @@ help:
 #: make deps        install what is missing, for building and for testing
 #: make demo        a shop on three clones, three memcached, two httpd
 #: make demo PLAY=1 the same, played through and judged
-#: make bench-router requests a second through the router and through stock
+#: make bench-ratio requests a second through the router and through stock
+#: make bench-router routers, ours and others, while clones die; see README
 #: make bench-session sessions of ours and of others, 10 minutes; see README
-#: make deps-bench  install those others: PostgreSQL, PHP, database drivers
+#: make deps-bench  install those others: PostgreSQL, PHP, HAProxy, nginx
 #: make bench-seal  what sealing a record costs
 #: make sim         load and copies at scale, computed; see docs/scale.md
 #: make check       unit, HTTP and lint tests and the demonstration
