@@ -21,7 +21,6 @@ with --write-doc also docs/bench-router.md. MODULES, HTTPD and APXS as for the
 tests.
 """
 
-import argparse
 import collections
 import os
 import resource
@@ -36,7 +35,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import router_report                                          # noqa: E402
 import routers                                                # noqa: E402
 from session_bench import (BadAnswers, Load, cpu_usec,        # noqa: E402
-                           machine, run_load)
+                           machine, parse, run_load)
 
 CLONES = 4
 CLIENTS = 32               # of all parts but the first
@@ -237,25 +236,8 @@ def run(args, plan, folder):
     return results, failures, fire, complaints
 
 
-def parse(argv=None):
-    names = [c.name for c in routers.ALL]
-    ask = argparse.ArgumentParser()
-    ask.add_argument("--plan", choices=sorted(PLANS), default="usual")
-    ask.add_argument("--tools", default=os.path.join(routers.ROOT, "out",
-                                                     "bench"))
-    ask.add_argument("--out")
-    ask.add_argument("--only", default=",".join(names))
-    ask.add_argument("--write-doc", action="store_true")
-    args = ask.parse_args(argv)
-    args.only = set(args.only.split(","))
-    args.out = args.out or os.path.join(args.tools, "router")
-    if args.only - set(names):
-        ask.error(f"--only knows {', '.join(names)}")
-    return args
-
-
 def main(argv=None):
-    args = parse(argv)
+    args = parse(argv, [c.name for c in routers.ALL], "router")
     # A connection to each of many members, and one from each client.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -345,8 +345,8 @@ def machine():
             "load": os.getloadavg()[0]}
 
 
-def parse(argv=None):
-    names = [k.name for k in rivals.all_keepers()]
+def parse(argv, names, out=""):
+    """The words of a bench; results go to out, below the tools."""
     ask = argparse.ArgumentParser()
     ask.add_argument("--plan", choices=sorted(PLANS), default="usual")
     ask.add_argument("--tools", default=os.path.join(rivals.ROOT, "out",
@@ -356,14 +356,14 @@ def parse(argv=None):
     ask.add_argument("--write-doc", action="store_true")
     args = ask.parse_args(argv)
     args.only = set(args.only.split(","))
-    args.out = args.out or args.tools
+    args.out = args.out or os.path.join(args.tools, out)
     if args.only - set(names):
         ask.error(f"--only knows {', '.join(names)}")
     return args
 
 
 def main(argv=None):
-    args = parse(argv)
+    args = parse(argv, [k.name for k in rivals.all_keepers()])
     begun = time.monotonic()
     host = machine()
     folder = tempfile.mkdtemp(prefix="session-bench-")

@@ -152,7 +152,8 @@ def bench(workdir, monkeypatch):
     """bench(delay_usec, keepers...) -> (stores, network, keepers) started."""
     monkeypatch.setattr(rivals.Ours, "budget", "2s")
     started = []
-    args = session_bench.parse(["--tools", tools()])
+    args = session_bench.parse(
+        ["--tools", tools()], [k.name for k in rivals.all_keepers()])
 
     def factory(delay_usec, *names):
         folder = os.path.join(workdir, f"bench{len(started)}")
