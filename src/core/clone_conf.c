@@ -10,12 +10,14 @@ void clone_conf_init(clone_conf_t *conf)
 {
     conf->routing = HA_UNSET;
     conf->profile = HA_UNSET;
+    clone_format_init(&conf->format);
 }
 
 void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
                       const clone_conf_t *over)
 {
     conf->routing = set_or(over->routing, base->routing);
+    conf->format = over->profile != HA_UNSET ? over->format : base->format;
     conf->profile = set_or(over->profile, base->profile);
 }
 
@@ -27,6 +29,16 @@ int clone_conf_routing(const clone_conf_t *conf)
 clone_profile_e clone_conf_profile(const clone_conf_t *conf)
 {
     return (clone_profile_e)set_or(conf->profile, CLONE_PROFILE_WEBSPHERE);
+}
+
+void clone_conf_format(clone_format_t *format, const clone_conf_t *conf)
+{
+    if (conf->profile == CLONE_PROFILE_FREE) {
+        *format = conf->format;
+    }
+    else {
+        clone_format_of(format, clone_conf_profile(conf));
+    }
 }
 
 clone_server_conf_t *clone_server_conf_make(apr_pool_t *p)

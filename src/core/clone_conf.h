@@ -24,6 +24,7 @@
 typedef struct clone_conf_t {
     int routing; /**< 1 on, 0 off */
     int profile; /**< a clone_profile_e */
+    clone_format_t format; /**< of CLONE_PROFILE_FREE; goes with profile */
 } clone_conf_t;
 
 /** Settings of one server. */
@@ -54,6 +55,13 @@ int clone_conf_routing(const clone_conf_t *conf);
 
 /** @return the profile; websphere is the default */
 clone_profile_e clone_conf_profile(const clone_conf_t *conf);
+
+/**
+ * How values are written.
+ *
+ * @param format filled: the profile's form, or the free one
+ */
+void clone_conf_format(clone_format_t *format, const clone_conf_t *conf);
 
 /** @return an empty record in p */
 clone_server_conf_t *clone_server_conf_make(apr_pool_t *p);

@@ -10,37 +10,7 @@
  */
 #include "clone_ids.h"
 
-#include <apr_cstr.h>
-
-/* Characters of WebSphere's version; its session id begins after them. */
-#define VERSION_LEN 4
-
-/* A WebLogic number this long is a time in milliseconds, not a server. */
-#define TIME_DIGITS 13
-
-typedef enum tail_e {
-    TAIL_LIST,     /* every separator divides */
-    TAIL_ONE,      /* the first separator divides, the rest is one id */
-    TAIL_ONE_LAST  /* the last separator divides */
-} tail_e;
-
-typedef struct profile_t {
-    const char *name;
-    char sep;
-    tail_e tail;
-    apr_size_t version_len;
-    apr_size_t time_digits; /* 0: numbers are ids like any other */
-} profile_t;
-
-static const profile_t profiles[CLONE_PROFILES] = {
-    { "websphere",      ':', TAIL_LIST,     VERSION_LEN, 0 },
-    { "websphere-plus", '+', TAIL_LIST,     VERSION_LEN, 0 },
-    { "tomcat",         '.', TAIL_ONE,      0,           0 },
-    { "jetty",          '.', TAIL_ONE_LAST, 0,           0 },
-    { "wildfly",        '.', TAIL_ONE,      0,           0 },
-    { "wildfly-ranked", '.', TAIL_LIST,     0,           0 },
-    { "weblogic",       '!', TAIL_LIST,     0,           TIME_DIGITS }
-};
+#include <apr_encode.h>
 
 static int hex_value(char c)
 {
@@ -53,34 +23,46 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Bytes the separator takes at the start of rest: 1, 3 encoded, 0 none. */
-static apr_size_t separator_len(span_t rest, char sep)
+/* The byte that text's first characters stand for, %41 for A; -1: none. */
+static int percent_value(span_t text)
 {
-    if (rest.len > 0 && rest.data[0] == sep) {
+    int high;
+    int low;
+
+    if (text.len < 3 || text.data[0] != '%') {
+        return -1;
+    }
+    high = hex_value(text.data[1]);
+    low = hex_value(text.data[2]);
+    return high >= 0 && low >= 0 ? high * 16 + low : -1;
+}
+
+static int divides(int c, const clone_format_t *format)
+{
+    return c > 0 && strchr(format->separators, c) != NULL;
+}
+
+/* Bytes the separator takes at the start of rest: 1, 3 encoded, 0 none. */
+static apr_size_t separator_len(span_t rest, const clone_format_t *format)
+{
+    if (rest.len > 0 && divides((unsigned char)rest.data[0], format)) {
         return 1;
     }
-    if (rest.len >= 3 && rest.data[0] == '%') {
-        int high = hex_value(rest.data[1]);
-        int low = hex_value(rest.data[2]);
-
-        if (high >= 0 && low >= 0 && high * 16 + low == (unsigned char)sep) {
-            return 3;
-        }
-    }
-    return 0;
+    return divides(percent_value(rest), format) ? 3 : 0;
 }
 
 /*
  * Divide rest at its first separator: what stands before goes to token, what
  * follows stays in rest. Without one, all of it is the token.
  */
-static int cut_first(span_t *token, span_t *rest, char sep)
+static int cut_first(span_t *token, span_t *rest,
+                     const clone_format_t *format)
 {
     apr_size_t at;
 
     for (at = 0; at < rest->len; at++) {
         apr_size_t taken = separator_len(
-            span_of(rest->data + at, rest->len - at), sep);
+            span_of(rest->data + at, rest->len - at), format);
 
         if (taken > 0) {
             *token = span_of(rest->data, at);
@@ -94,13 +76,14 @@ static int cut_first(span_t *token, span_t *rest, char sep)
 }
 
 /* The same at the last separator. */
-static int cut_last(span_t *token, span_t *rest, char sep)
+static int cut_last(span_t *token, span_t *rest,
+                    const clone_format_t *format)
 {
     apr_size_t at;
 
     for (at = rest->len; at > 0; at--) {
         apr_size_t taken = separator_len(
-            span_of(rest->data + at - 1, rest->len - at + 1), sep);
+            span_of(rest->data + at - 1, rest->len - at + 1), format);
 
         if (taken > 0) {
             *token = span_of(rest->data, at - 1);
@@ -129,32 +112,86 @@ static int is_time(span_t token, apr_size_t digits)
     return 1;
 }
 
-static void add_clone(clone_ids_t *ids, span_t token, const profile_t *rule)
+static void add_clone(clone_ids_t *ids, span_t token,
+                      const clone_format_t *format)
 {
     if (token.len > 0 && ids->count < CLONE_IDS_MAX
-        && !is_time(token, rule->time_digits)) {
+        && !is_time(token, format->time_digits)) {
         ids->clone[ids->count++] = token;
     }
 }
 
-static void add_tail(clone_ids_t *ids, span_t tail, const profile_t *rule)
+static void add_tail(clone_ids_t *ids, span_t tail,
+                     const clone_format_t *format)
 {
     span_t token;
 
-    if (rule->tail != TAIL_LIST) {
-        add_clone(ids, tail, rule);
+    if (!format->is_list) {
+        add_clone(ids, tail, format);
         return;
     }
     while (tail.len > 0) {
-        (void)cut_first(&token, &tail, rule->sep);
-        add_clone(ids, token, rule);
+        (void)cut_first(&token, &tail, format);
+        add_clone(ids, token, format);
     }
 }
 
-clone_parse_e clone_ids_parse(clone_ids_t *ids, span_t value,
-                              clone_profile_e profile)
+/* Write what percent-encoding stands for; what is none stays as it is. */
+static span_t without_percent(span_t value, char *room)
 {
-    const profile_t *rule = &profiles[profile];
+    apr_size_t len = 0;
+
+    while (value.len > 0) {
+        int c = percent_value(value);
+        apr_size_t taken = c < 0 ? 1 : 3;
+
+        room[len++] = c < 0 ? value.data[0] : (char)c;
+        value = span_of(value.data + taken, value.len - taken);
+    }
+    return span_of(room, len);
+}
+
+/* Clone ids go into variables, and from there into headers. */
+static int has_control(span_t text)
+{
+    apr_size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+
+        if (c < ' ' || c == 0x7f) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Take the wrapping off a value. */
+static int unwrap(span_t *value, clone_decoding_e decoding, apr_pool_t *p)
+{
+    apr_size_t len;
+    char *room;
+
+    if (decoding == CLONE_DECODING_NONE) {
+        return 1;
+    }
+    room = apr_palloc(p, value->len + 1);
+    *value = without_percent(*value, room);
+    if (decoding == CLONE_DECODING_BASE64) {
+        room = apr_palloc(p, value->len + 1);
+        if (apr_decode_base64_binary((unsigned char *)room, value->data,
+                                     (apr_ssize_t)value->len,
+                                     APR_ENCODE_NONE, &len) != APR_SUCCESS) {
+            return 0;
+        }
+        *value = span_of(room, len);
+    }
+    return !has_control(*value);
+}
+
+clone_parse_e clone_ids_parse(clone_ids_t *ids, span_t value,
+                              const clone_format_t *format, apr_pool_t *p)
+{
     span_t head;
 
     memset(ids, 0, sizeof(*ids));
@@ -162,22 +199,24 @@ clone_parse_e clone_ids_parse(clone_ids_t *ids, span_t value,
         return CLONE_PARSE_TOO_LONG;
     }
     value = span_unquoted(value);
-    if (rule->tail == TAIL_ONE_LAST) {
-        (void)cut_last(&head, &value, rule->sep);
+    if (!unwrap(&value, format->decoding, p)) {
+        return CLONE_PARSE_ENCODING;
     }
-    else if (cut_first(&head, &value, rule->sep)
-             && head.len < rule->version_len) {
+    if (format->is_last) {
+        (void)cut_last(&head, &value, format);
+    }
+    else if (cut_first(&head, &value, format) && head.len < format->skip) {
         return CLONE_PARSE_EARLY;
     }
-    if (head.len < rule->version_len) {
+    if (head.len < format->skip) {
         return CLONE_PARSE_TOO_SHORT;
     }
-    if (head.len == rule->version_len) {
+    if (head.len == format->skip) {
         return CLONE_PARSE_NO_SESSION;
     }
-    ids->session = span_of(head.data + rule->version_len,
-                           head.len - rule->version_len);
-    add_tail(ids, value, rule);
+    ids->session = span_of(head.data + format->skip,
+                           head.len - format->skip);
+    add_tail(ids, value, format);
     return CLONE_PARSE_OK;
 }
 
@@ -194,28 +233,9 @@ const char *clone_parse_name(clone_parse_e parse)
         return "separator within the version";
     case CLONE_PARSE_NO_SESSION:
         return "no session id";
+    case CLONE_PARSE_ENCODING:
+        return "bad encoding";
     default:
         return "?";
     }
-}
-
-const char *clone_profile_name(clone_profile_e profile)
-{
-    unsigned int i = (unsigned int)profile;
-
-    return i < CLONE_PROFILES ? profiles[i].name : "?";
-}
-
-int clone_profile_parse(clone_profile_e *profile, const char *word)
-{
-    unsigned int i;
-
-    for (i = 0; i < CLONE_PROFILES; i++) {
-        if (apr_cstr_casecmp(word, profiles[i].name) == 0) {
-            *profile = (clone_profile_e)i;
-            return 1;
-        }
-    }
-    *profile = CLONE_PROFILE_WEBSPHERE;
-    return 0;
 }

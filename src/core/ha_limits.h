@@ -185,6 +185,12 @@
 /** Bytes of a session cookie value that the router reads. */
 #define CLONE_VALUE_MAX 8192
 
+/** Characters that divide a value of a free form. */
+#define CLONE_SEPARATORS_MAX 8
+
+/** Characters in front of a session id that a free form may skip. */
+#define CLONE_SKIP_MAX 64
+
 /**
  * Bytes of a plugin-cfg.xml. A thousand applications on a hundred servers
  * make one of 4 MiB; what is read takes about twenty times as much for a

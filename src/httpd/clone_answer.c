@@ -34,7 +34,7 @@ typedef struct reading_t {
     const watch_t *watch;
     clone_answer_t *answer;
     clone_issued_t *issued; /* the same as answer's, to be filled */
-    clone_profile_e profile;
+    clone_format_t format;
 } reading_t;
 
 typedef void (*listener_f)(const clone_answer_t *answer);
@@ -91,8 +91,8 @@ static int read_line(void *ctx, const char *header, const char *line)
     issued->value = cookie.value;
     issued->is_ended = cookie.is_ended;
     if (cookie.is_ended
-        || clone_ids_parse(&issued->ids, cookie.value, reading->profile)
-           != CLONE_PARSE_OK) {
+        || clone_ids_parse(&issued->ids, cookie.value, &reading->format,
+                           answer->r->pool) != CLONE_PARSE_OK) {
         memset(&issued->ids, 0, sizeof(issued->ids));
     }
     return answer->count < CLONE_VALUES_MAX;
@@ -103,11 +103,14 @@ static void read_answer(const watch_t *watch, request_rec *r)
     clone_issued_t issued[CLONE_VALUES_MAX];
     clone_answer_t answer;
     clone_conf_t conf;
-    reading_t reading = { watch, &answer, issued, CLONE_PROFILE_WEBSPHERE };
+    reading_t reading;
     apr_size_t i;
 
     clone_server_settings(&conf, r->server, watch->req->shown->s->name);
-    reading.profile = clone_conf_profile(&conf);
+    clone_conf_format(&reading.format, &conf);
+    reading.watch = watch;
+    reading.answer = &answer;
+    reading.issued = issued;
     answer.r = r;
     answer.req = watch->req;
     answer.worker = watch->req->last;

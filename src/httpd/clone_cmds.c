@@ -89,6 +89,13 @@ static const char *set_routing(cmd_parms *cmd, void *unused, const char *arg)
     return NULL;
 }
 
+static const char *refuse_both(cmd_parms *cmd)
+{
+    return apr_psprintf(cmd->pool, "%s says what ProxyCloneProfile or "
+                        "ProxyCloneFormat has said here before; take one of "
+                        "them away", cmd->cmd->name);
+}
+
 static const char *set_profile(cmd_parms *cmd, void *unused, const char *arg)
 {
     clone_conf_t *conf;
@@ -99,6 +106,9 @@ static const char *set_profile(cmd_parms *cmd, void *unused, const char *arg)
 
     if (error != NULL) {
         return error;
+    }
+    if (conf->profile == CLONE_PROFILE_FREE) {
+        return refuse_both(cmd);
     }
     if (clone_profile_parse(&profile, arg)) {
         conf->profile = profile;
@@ -112,6 +122,40 @@ static const char *set_profile(cmd_parms *cmd, void *unused, const char *arg)
                         cmd->cmd->name, words, arg);
 }
 
+static const char *set_format(cmd_parms *cmd, void *unused, int argc,
+                              char *const argv[])
+{
+    clone_conf_t *conf;
+    clone_format_t format;
+    clone_format_e fault = CLONE_FORMAT_OK;
+    const char *error = find_scope(&conf, cmd);
+    int i;
+
+    if (error != NULL) {
+        return error;
+    }
+    if (conf->profile != HA_UNSET) {
+        return refuse_both(cmd);
+    }
+    clone_format_init(&format);
+    for (i = 0; i < argc; i++) {
+        fault = clone_format_set(&format, argv[i]);
+        if (fault != CLONE_FORMAT_OK) {
+            return apr_psprintf(cmd->pool, "%s: %s, not '%s'",
+                                cmd->cmd->name, clone_format_name(fault),
+                                argv[i]);
+        }
+    }
+    fault = clone_format_finish(&format);
+    if (fault != CLONE_FORMAT_OK) {
+        return apr_psprintf(cmd->pool, "%s: %s", cmd->cmd->name,
+                            clone_format_name(fault));
+    }
+    conf->profile = CLONE_PROFILE_FREE;
+    conf->format = format;
+    return NULL;
+}
+
 /* mod_proxy opens <Proxy> for both kinds of context. */
 #define ANYWHERE (RSRC_CONF | ACCESS_CONF)
 
@@ -121,8 +165,13 @@ const command_rec clone_cmds[] = {
                   "balancer as it is (default Off)"),
     AP_INIT_TAKE1("ProxyCloneProfile", set_profile, NULL, ANYWHERE,
                   "how the application servers write clone ids: websphere, "
-                  "websphere-plus, tomcat, jetty, wildfly, wildfly-ranked or "
-                  "weblogic (default websphere)"),
+                  "websphere-plus, tomcat, jetty, wildfly, wildfly-ranked, "
+                  "weblogic or spring (default websphere)"),
+    AP_INIT_TAKE_ARGV("ProxyCloneFormat", set_format, NULL, ANYWHERE,
+                      "how clone ids are written where no profile fits: "
+                      "separator=CHARACTERS [position=first|last] "
+                      "[list=yes|no] [decode=none|percent|base64] "
+                      "[skip=NUMBER]"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 

@@ -27,17 +27,18 @@ static proxy_balancer *copy_of(const proxy_balancer *balancer, apr_pool_t *p)
 static void parse_values(clone_request_t *req, request_rec *r,
                          const clone_values_t *values)
 {
-    clone_profile_e profile;
+    clone_format_t format;
     clone_conf_t conf;
     unsigned int i;
 
     clone_server_settings(&conf, r->server, req->shown->s->name);
-    profile = clone_conf_profile(&conf);
+    clone_conf_format(&format, &conf);
     req->sessions = apr_palloc(r->pool,
                                values->count * sizeof(*req->sessions));
     for (i = 0; i < values->count; i++) {
         clone_parse_e parse = clone_ids_parse(
-            &req->sessions[req->session_count], values->value[i], profile);
+            &req->sessions[req->session_count], values->value[i], &format,
+            r->pool);
 
         if (parse == CLONE_PARSE_OK) {
             req->session_count++;

@@ -14,6 +14,7 @@ somebody else stores: it reads the request header X-Session and answers with
 X-Session-Out.  /app/show  /app/set?k=v&k=v  /app/unset?k  /app/clear
 """
 
+import base64
 import hashlib
 import http.server
 import json
@@ -32,7 +33,7 @@ PORT, CLONE, PROFILE, FOLDER = (int(sys.argv[1]), sys.argv[2], sys.argv[3],
                                 sys.argv[4])
 SEPARATOR = {"websphere": ":", "websphere-plus": "+", "tomcat": ".",
              "jetty": ".", "wildfly": ".", "wildfly-ranked": ".",
-             "weblogic": "!"}[PROFILE]
+             "weblogic": "!", "spring": "."}[PROFILE]
 LISTS = ("websphere", "websphere-plus", "wildfly-ranked")
 COOKIE = "JSESSIONID"
 IN_HEADER = "X-Session"
@@ -51,8 +52,22 @@ def mode():
         return ["normal"]
 
 
+def wrapped(value):
+    """The value as it stands in a cookie."""
+    if PROFILE == "spring":
+        return base64.b64encode(value.encode()).decode()
+    return value
+
+
 def session_of(path, headers):
     """The session value the client sent: path parameter, else a cookie."""
+    value = sent_of(path, headers)
+    if value and PROFILE == "spring":
+        return base64.b64decode(value).decode()
+    return value
+
+
+def sent_of(path, headers):
     found = re.search(";jsessionid=([^?;#]*)", path)
     if found:
         return found.group(1)
@@ -189,7 +204,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             after = session_after(before)
             reply["session"] = after
             if after != before:
-                self.send_header("Set-Cookie", f"{COOKIE}={after}; Path=/")
+                self.send_header("Set-Cookie",
+                                 f"{COOKIE}={wrapped(after)}; Path=/")
         for line in urllib.parse.parse_qs(
                 urllib.parse.urlsplit(self.path).query).get("set-cookie", []):
             self.send_header("Set-Cookie", line)

@@ -12,7 +12,7 @@ from router import (MANAGER, OWN, SHOW, Manager, allow_dead, cookie, served,
                     shop, shown)
 
 ALL = ("websphere, websphere-plus, tomcat, jetty, wildfly, wildfly-ranked, "
-       "weblogic")
+       "weblogic, spring")
 MEMBER = "BalancerMember http://127.0.0.1:1 route=A\n"
 STICKY = "ProxySet stickysession=JSESSIONID\n"
 WRONG = [
@@ -31,6 +31,28 @@ WRONG = [
      "ProxyCloneProfile takes one argument, how the application servers "
      "write clone ids"),
     ("ProxyCloneProfile", "ProxyCloneProfile takes one argument, how the"),
+    ("ProxyCloneFormat", "ProxyCloneFormat: needs separator="),
+    ("ProxyCloneFormat position=first",
+     "ProxyCloneFormat: needs separator="),
+    ("ProxyCloneFormat separator=:x",
+     "ProxyCloneFormat: separator= takes one to eight of the characters "
+     "!#$&'()*+-./:<>?@[]^_`{|}~, not 'separator=:x'"),
+    ("ProxyCloneFormat separator=: list=on",
+     "list= takes yes or no, not 'list=on'"),
+    ("ProxyCloneFormat separator=: skip=65",
+     "skip= takes a number from 0 to 64, not 'skip=65'"),
+    ("ProxyCloneFormat separator=: websphere",
+     "takes separator=, position=, list=, decode= and skip=, not "
+     "'websphere'"),
+    ("ProxyCloneFormat separator=: position=last list=yes",
+     "list=yes needs position=first"),
+    ("ProxyCloneProfile tomcat\nProxyCloneFormat separator=:",
+     "ProxyCloneFormat says what ProxyCloneProfile or ProxyCloneFormat has "
+     "said here before"),
+    ("ProxyCloneFormat separator=:\nProxyCloneProfile tomcat",
+     "ProxyCloneProfile says what ProxyCloneProfile or ProxyCloneFormat has"),
+    ("<Location /x>\nProxyCloneFormat separator=:\n</Location>",
+     "ProxyCloneFormat belongs in the server config"),
     ("<Location /x>\nProxyCloneRouting On\n</Location>",
      "ProxyCloneRouting belongs in the server config, in a virtual host or "
      "in <Proxy balancer://name>, not in <Location /x>"),
@@ -86,7 +108,8 @@ def test_a_fault_in_a_virtual_host_names_its_line(httpd):
 def test_httpd_t_accepts_what_is_right(httpd):
     server = httpd("", start=False, own=OWN)
     for text in ("ProxyCloneRouting On", "ProxyCloneRouting off",
-                 "ProxyCloneProfile TomCat",
+                 "ProxyCloneProfile TomCat", "ProxyCloneProfile spring",
+                 "ProxyCloneFormat Separator=:+ list=NO decode=Base64 skip=4",
                  f"ProxyCloneRouting On\n<Proxy balancer://x>\n{MEMBER}"
                  "</Proxy>",
                  f"<Proxy Balancer://X/>\n{MEMBER}{STICKY}<IfModule "

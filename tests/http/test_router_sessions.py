@@ -81,6 +81,7 @@ PROFILES = [
     ("weblogic", "BBp9TAACMTgl!B!1308677666322", ("B", "first")),
     ("weblogic", "BBp9TAACMTgl!-314662473!B", ("B", "next")),
     ("weblogic", "BBp9TAACMTgl%21B", ("B", "first")),
+    ("spring", "NWY5YS5C", ("B", "first")),
 ]
 
 
@@ -92,7 +93,7 @@ def test_every_profile_finds_its_clone(httpd, clones):
         .replace("</Proxy>", "ProxyCloneRouting On\n"
                  f"ProxyCloneProfile {name.title()}\n</Proxy>")
         for name in names), own=OWN)
-    assert len(names) == 7
+    assert len(names) == 8
     for name, value, wanted in PROFILES:
         got = [served(server.get(f"/{name}/", headers={
             "Cookie": f"JSESSIONID={value}"})) for _ in range(4)]

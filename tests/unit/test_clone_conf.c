@@ -42,8 +42,12 @@ static int *member_of(clone_conf_t *conf, const member_t *member)
 
 START_TEST(every_member_has_its_row)
 {
-    ck_assert_uint_eq(sizeof(clone_conf_t),
-                      sizeof(int) * (size_t)LENGTH_OF(members));
+    /* format goes with profile, and has a test of its own below */
+    ck_assert_uint_eq(
+        sizeof(clone_conf_t),
+        offsetof(clone_conf_t, format) + sizeof(clone_format_t));
+    ck_assert_uint_le(offsetof(clone_conf_t, format),
+                      sizeof(int) * ((size_t)LENGTH_OF(members) + 1));
 }
 END_TEST
 
@@ -99,6 +103,35 @@ START_TEST(merge_mixes_no_members)
         ck_assert_int_eq(*member_of(&base, &members[i]),
                          i == _i ? members[_i].one : HA_UNSET);
     }
+}
+END_TEST
+
+START_TEST(a_free_form_goes_with_the_profile)
+{
+    clone_conf_t base;
+    clone_conf_t over;
+    clone_conf_t merged;
+    clone_format_t format;
+
+    clone_conf_init(&base);
+    clone_conf_init(&over);
+    base.profile = CLONE_PROFILE_FREE;
+    ck_assert_int_eq(clone_format_set(&base.format, "separator=~"),
+                     CLONE_FORMAT_OK);
+    clone_conf_merge(&merged, &base, &over);
+    clone_conf_format(&format, &merged);
+    ck_assert_str_eq(format.separators, "~");
+    over.profile = CLONE_PROFILE_JETTY;
+    clone_conf_merge(&merged, &base, &over);
+    clone_conf_format(&format, &merged);
+    ck_assert_str_eq(format.separators, ".");
+    ck_assert(format.is_last);
+    over.profile = CLONE_PROFILE_FREE;
+    ck_assert_int_eq(clone_format_set(&over.format, "separator=+"),
+                     CLONE_FORMAT_OK);
+    clone_conf_merge(&base, &base, &over);
+    clone_conf_format(&format, &base);
+    ck_assert_str_eq(format.separators, "+");
 }
 END_TEST
 
@@ -210,6 +243,7 @@ int main(void)
     tcase_add_loop_test(tests, merge_keeps_what_was_set, 0,
                         LENGTH_OF(members));
     tcase_add_loop_test(tests, merge_mixes_no_members, 0, LENGTH_OF(members));
+    tcase_add_test(tests, a_free_form_goes_with_the_profile);
     tcase_add_test(tests, what_nobody_set_has_a_safe_default);
     tcase_add_loop_test(
         tests, the_name_wins_over_the_server_and_the_host_over_the_main, 0,

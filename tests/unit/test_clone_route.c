@@ -163,13 +163,15 @@ static void read_members(fixture_t *fix, const char *text)
 
 static void read_sessions(fixture_t *fix, const char *text)
 {
+    clone_format_t websphere;
+
+    clone_format_of(&websphere, CLONE_PROFILE_WEBSPHERE);
     while (*text != '\0') {
         apr_size_t len = strcspn(text, " ");
 
         ck_assert_int_eq(clone_ids_parse(&fix->sessions[fix->session_count++],
-                                         span_of(text, len),
-                                         CLONE_PROFILE_WEBSPHERE),
-                         CLONE_PARSE_OK);
+                                         span_of(text, len), &websphere,
+                                         NULL), CLONE_PARSE_OK);
         text += len + (text[len] == ' ');
     }
 }
