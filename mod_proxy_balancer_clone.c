@@ -11,6 +11,7 @@
  *   clone_server   start: which balancers, over which method
  *   clone_hooks    each attempt of a request: before, around, sent
  *   clone_answer   what a member's answer says of the session
+ *   clone_learn_hooks  clone ids that no configuration has
  *   clone_request  what is known of a request, and its variables
  *   clone_method   the choice: balancer in, member out
  *   src/core       the rules of that choice, without httpd
@@ -23,6 +24,7 @@
 #include "clone_answer.h"
 #include "clone_cmds.h"
 #include "clone_hooks.h"
+#include "clone_learn_hooks.h"
 #include "clone_method.h"
 #include "clone_server.h"
 
@@ -44,6 +46,8 @@ static void register_hooks(apr_pool_t *p)
                             APR_HOOK_REALLY_FIRST);
     APR_OPTIONAL_HOOK(proxy, create_req, clone_hooks_create_req, NULL, NULL,
                       APR_HOOK_REALLY_FIRST);
+    ap_hook_post_config(clone_learn_hooks_open, NULL, NULL, APR_HOOK_MIDDLE);
+    clone_learn_hooks_register(p);
     clone_answer_register();
 }
 

@@ -208,7 +208,8 @@ endef
 $(filter-out $(OUT)/tests/test_clone_% $(IO_TESTS),$(UNIT)): $(OUT)/tests/%: \
     $(OUT)/obj/tests/unit/%.o $(OUT)/lib/help.a $(OUT)/lib/core_ha.a
 	$(call link_test)
-$(filter $(OUT)/tests/test_clone_%,$(UNIT)): $(OUT)/tests/%: \
+$(filter-out $(IO_TESTS),$(filter $(OUT)/tests/test_clone_%,$(UNIT))): \
+    $(OUT)/tests/%: \
     $(OUT)/obj/tests/unit/%.o $(OUT)/lib/help.a $(OUT)/lib/core_clone.a \
     $(OUT)/lib/core_ha.a
 	$(call link_test)

@@ -10,6 +10,7 @@ void clone_conf_init(clone_conf_t *conf)
 {
     conf->routing = HA_UNSET;
     conf->profile = HA_UNSET;
+    conf->learn = HA_UNSET;
     clone_format_init(&conf->format);
 }
 
@@ -19,6 +20,7 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
     conf->routing = set_or(over->routing, base->routing);
     conf->format = over->profile != HA_UNSET ? over->format : base->format;
     conf->profile = set_or(over->profile, base->profile);
+    conf->learn = set_or(over->learn, base->learn);
 }
 
 int clone_conf_routing(const clone_conf_t *conf)
@@ -41,11 +43,22 @@ void clone_conf_format(clone_format_t *format, const clone_conf_t *conf)
     }
 }
 
+int clone_conf_learn(const clone_conf_t *conf)
+{
+    return set_or(conf->learn, 1);
+}
+
+unsigned int clone_server_conf_learn_max(const clone_server_conf_t *conf)
+{
+    return (unsigned int)set_or(conf->learn_max, CLONE_LEARN_DEFAULT);
+}
+
 clone_server_conf_t *clone_server_conf_make(apr_pool_t *p)
 {
     clone_server_conf_t *conf = apr_palloc(p, sizeof(*conf));
 
     clone_conf_init(&conf->any);
+    conf->learn_max = HA_UNSET;
     conf->named = apr_array_make(p, 2, sizeof(clone_named_conf_t));
     return conf;
 }
@@ -98,6 +111,7 @@ clone_server_conf_t *clone_server_conf_merge(const clone_server_conf_t *base,
     clone_server_conf_t *conf = clone_server_conf_make(p);
 
     clone_conf_merge(&conf->any, &base->any, &over->any);
+    conf->learn_max = set_or(over->learn_max, base->learn_max);
     add_named(conf, base);
     add_named(conf, over);
     return conf;

@@ -24,6 +24,7 @@
 typedef struct clone_conf_t {
     int routing; /**< 1 on, 0 off */
     int profile; /**< a clone_profile_e */
+    int learn;   /**< 1 on, 0 off */
     clone_format_t format; /**< of CLONE_PROFILE_FREE; goes with profile */
 } clone_conf_t;
 
@@ -31,6 +32,8 @@ typedef struct clone_conf_t {
 typedef struct clone_server_conf_t {
     clone_conf_t any;          /**< for all its balancers */
     apr_array_header_t *named; /**< of clone_named_conf_t */
+    int learn_max;             /**< clone ids remembered; the main server's
+                                    counts */
 } clone_server_conf_t;
 
 /** Settings of one balancer. */
@@ -62,6 +65,12 @@ clone_profile_e clone_conf_profile(const clone_conf_t *conf);
  * @param format filled: the profile's form, or the free one
  */
 void clone_conf_format(clone_format_t *format, const clone_conf_t *conf);
+
+/** @return 1 when unknown clone ids are learned; on is the default */
+int clone_conf_learn(const clone_conf_t *conf);
+
+/** @return clone ids that are remembered, CLONE_LEARN_DEFAULT by default */
+unsigned int clone_server_conf_learn_max(const clone_server_conf_t *conf);
 
 /** @return an empty record in p */
 clone_server_conf_t *clone_server_conf_make(apr_pool_t *p);

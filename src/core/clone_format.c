@@ -20,16 +20,16 @@ typedef struct profile_t {
 
 #define NONE CLONE_DECODING_NONE
 
-/*                     separators wrapping skip time last list said */
+/*                     separators wrapping skip time last list owner said */
 static const profile_t profiles[CLONE_PROFILES] = {
-    { "websphere",      { ":", NONE, VERSION_LEN, 0,           0, 1, 1 } },
-    { "websphere-plus", { "+", NONE, VERSION_LEN, 0,           0, 1, 1 } },
-    { "tomcat",         { ".", NONE, 0,           0,           0, 0, 1 } },
-    { "jetty",          { ".", NONE, 0,           0,           1, 0, 1 } },
-    { "wildfly",        { ".", NONE, 0,           0,           0, 0, 1 } },
-    { "wildfly-ranked", { ".", NONE, 0,           0,           0, 1, 1 } },
-    { "weblogic",       { "!", NONE, 0,           TIME_DIGITS, 0, 1, 1 } },
-    { "spring",         { ".", CLONE_DECODING_BASE64, 0, 0,    0, 0, 1 } }
+    { "websphere",      { ":", NONE, VERSION_LEN, 0,           0, 1, 0, 1 } },
+    { "websphere-plus", { "+", NONE, VERSION_LEN, 0,           0, 1, 0, 1 } },
+    { "tomcat",         { ".", NONE, 0,           0,           0, 0, 0, 1 } },
+    { "jetty",          { ".", NONE, 0,           0,           1, 0, 0, 1 } },
+    { "wildfly",        { ".", NONE, 0,           0,           0, 0, 0, 1 } },
+    { "wildfly-ranked", { ".", NONE, 0,           0,           0, 1, 0, 1 } },
+    { "weblogic",       { "!", NONE, 0,           TIME_DIGITS, 0, 1, 1, 1 } },
+    { "spring",         { ".", CLONE_DECODING_BASE64, 0, 0,    0, 0, 0, 1 } }
 };
 
 void clone_format_of(clone_format_t *format, clone_profile_e profile)

@@ -45,6 +45,8 @@ typedef struct clone_format_t {
                                   clone ids; 0: they are */
     unsigned int is_last : 1; /**< the last separator divides, not the first */
     unsigned int is_list : 1; /**< every further separator divides, too */
+    unsigned int is_owner_first : 1; /**< the first id is of who owns the
+                                          session, the others of who may */
     unsigned int is_list_said : 1; /**< list= was set, or is the profile's */
 } clone_format_t;
 

@@ -136,17 +136,16 @@ static void add_tail(clone_ids_t *ids, span_t tail,
     }
 }
 
-/* Write what percent-encoding stands for; what is none stays as it is. */
-static span_t without_percent(span_t value, char *room)
+span_t clone_ids_unescaped(span_t text, char *room)
 {
     apr_size_t len = 0;
 
-    while (value.len > 0) {
-        int c = percent_value(value);
+    while (text.len > 0) {
+        int c = percent_value(text);
         apr_size_t taken = c < 0 ? 1 : 3;
 
-        room[len++] = c < 0 ? value.data[0] : (char)c;
-        value = span_of(value.data + taken, value.len - taken);
+        room[len++] = c < 0 ? text.data[0] : (char)c;
+        text = span_of(text.data + taken, text.len - taken);
     }
     return span_of(room, len);
 }
@@ -176,7 +175,7 @@ static int unwrap(span_t *value, clone_decoding_e decoding, apr_pool_t *p)
         return 1;
     }
     room = apr_palloc(p, value->len + 1);
-    *value = without_percent(*value, room);
+    *value = clone_ids_unescaped(*value, room);
     if (decoding == CLONE_DECODING_BASE64) {
         room = apr_palloc(p, value->len + 1);
         if (apr_decode_base64_binary((unsigned char *)room, value->data,

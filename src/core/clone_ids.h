@@ -30,6 +30,8 @@ typedef struct clone_ids_t {
                                       session, so without the version */
     span_t clone[CLONE_IDS_MAX]; /**< as listed, first choice first */
     unsigned int count;          /**< entries of clone[] in use */
+    apr_uint32_t learned;        /**< bit i: clone[i] stands in the place of
+                                      an id that was learned to be its */
 } clone_ids_t;
 
 /**
@@ -49,6 +51,14 @@ typedef struct clone_ids_t {
 HA_CHECK_RESULT
 clone_parse_e clone_ids_parse(clone_ids_t *ids, span_t value,
                               const clone_format_t *format, apr_pool_t *p);
+
+/**
+ * Write text with percent-encoding taken off; what is none stays.
+ *
+ * @param room text.len bytes
+ * @return points into room
+ */
+span_t clone_ids_unescaped(span_t text, char *room);
 
 /**
  * The word for a fault, for logs.

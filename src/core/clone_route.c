@@ -190,6 +190,14 @@ static int place(unsigned int *best, const view_t *view, span_t key)
     return 0;
 }
 
+static clone_reason_e reason_of(const clone_ids_t *ids, unsigned int i)
+{
+    if (ids->learned >> i & 1) {
+        return CLONE_REASON_LEARNED;
+    }
+    return i == 0 ? CLONE_REASON_FIRST : CLONE_REASON_NEXT;
+}
+
 static int choose_listed(clone_choice_t *choice, const view_t *view,
                          const clone_ids_t *sessions, unsigned int count)
 {
@@ -199,8 +207,7 @@ static int choose_listed(clone_choice_t *choice, const view_t *view,
     for (s = 0; s < count; s++) {
         for (i = 0; i < sessions[s].count; i++) {
             if (find_ready(&choice->member, view, sessions[s].clone[i])) {
-                choice->reason = i == 0 ? CLONE_REASON_FIRST
-                                        : CLONE_REASON_NEXT;
+                choice->reason = reason_of(&sessions[s], i);
                 choice->session = s;
                 return 1;
             }
@@ -283,6 +290,8 @@ const char *clone_reason_name(clone_reason_e reason)
         return "first";
     case CLONE_REASON_NEXT:
         return "next";
+    case CLONE_REASON_LEARNED:
+        return "learned";
     case CLONE_REASON_REDIRECT:
         return "redirect";
     case CLONE_REASON_FAILOVER:

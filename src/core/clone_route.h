@@ -16,6 +16,7 @@ typedef enum clone_reason_e {
     CLONE_REASON_NEW = 0,  /**< no session: the balancer's own method decides */
     CLONE_REASON_FIRST,    /**< the clone the session names first */
     CLONE_REASON_NEXT,     /**< a later one of its list */
+    CLONE_REASON_LEARNED,  /**< who was learned to have issued a listed id */
     CLONE_REASON_REDIRECT, /**< where a clone of its list is redirected to */
     CLONE_REASON_FAILOVER, /**< its clones are away: placed by session id */
     CLONE_REASON_UNKNOWN,  /**< names no member here: placed by session id */

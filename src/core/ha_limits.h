@@ -188,6 +188,14 @@
 /** Characters that divide a value of a free form. */
 #define CLONE_SEPARATORS_MAX 8
 
+/**
+ * Clone ids of no member that are remembered: a cluster of a hundred servers
+ * that are restarted every day makes as many in a month. 12 bytes each.
+ */
+#define CLONE_LEARN_DEFAULT 4096
+#define CLONE_LEARN_MIN 64
+#define CLONE_LEARN_MAX (1024 * 1024)
+
 /** Characters in front of a session id that a free form may skip. */
 #define CLONE_SKIP_MAX 64
 

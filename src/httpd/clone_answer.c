@@ -14,6 +14,7 @@
 #include <http_protocol.h>
 #include <util_filter.h>
 
+#include "clone_learn_hooks.h"
 #include "clone_server.h"
 #include "clone_set_cookie.h"
 #include "log_tags.h"
@@ -59,7 +60,8 @@ static void tell(const clone_answer_t *answer)
 
 /* All who want to know, in this order. */
 static const listener_f listeners[] = {
-    tell
+    tell,
+    clone_learn_hooks_answer
 };
 
 static int is_before(const watch_t *watch, const char *line)

@@ -73,19 +73,52 @@ static const char *find_scope(clone_conf_t **conf, cmd_parms *cmd)
 }
 
 /* Not httpd's own flag: that one takes "On nonsense" for On. */
+static const char *read_flag(int *flag, cmd_parms *cmd, const char *arg)
+{
+    if (apr_cstr_casecmp(arg, "on") != 0 && apr_cstr_casecmp(arg, "off") != 0) {
+        return apr_psprintf(cmd->pool, "%s must be On or Off, not '%s'",
+                            cmd->cmd->name, arg);
+    }
+    *flag = apr_cstr_casecmp(arg, "on") == 0;
+    return NULL;
+}
+
 static const char *set_routing(cmd_parms *cmd, void *unused, const char *arg)
 {
     clone_conf_t *conf;
     const char *error = find_scope(&conf, cmd);
 
+    return error != NULL ? error : read_flag(&conf->routing, cmd, arg);
+}
+
+static const char *set_learn(cmd_parms *cmd, void *unused, const char *arg)
+{
+    clone_conf_t *conf;
+    const char *error = find_scope(&conf, cmd);
+
+    return error != NULL ? error : read_flag(&conf->learn, cmd, arg);
+}
+
+static const char *set_learn_max(cmd_parms *cmd, void *unused,
+                                 const char *arg)
+{
+    clone_server_t *server = ap_get_module_config(
+        cmd->server->module_config, &proxy_balancer_clone_module);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    char *end;
+    apr_int64_t n;
+
     if (error != NULL) {
         return error;
     }
-    if (apr_cstr_casecmp(arg, "on") != 0 && apr_cstr_casecmp(arg, "off") != 0) {
-        return apr_psprintf(cmd->pool, "%s must be On or Off, not '%s'",
-                            cmd->cmd->name, arg);
+    n = apr_strtoi64(arg, &end, 10);
+    if (end == arg || *end != '\0' || n < CLONE_LEARN_MIN
+        || n > CLONE_LEARN_MAX) {
+        return apr_psprintf(cmd->pool, "%s must be between %d and %d, not "
+                            "'%s'", cmd->cmd->name, CLONE_LEARN_MIN,
+                            CLONE_LEARN_MAX, arg);
     }
-    conf->routing = apr_cstr_casecmp(arg, "on") == 0;
+    server->conf->learn_max = (int)n;
     return NULL;
 }
 
@@ -172,6 +205,12 @@ const command_rec clone_cmds[] = {
                       "separator=CHARACTERS [position=first|last] "
                       "[list=yes|no] [decode=none|percent|base64] "
                       "[skip=NUMBER]"),
+    AP_INIT_TAKE1("ProxyCloneLearn", set_learn, NULL, ANYWHERE,
+                  "On to send clone ids that no member has to the member that "
+                  "has issued them, Off to forget them (default On)"),
+    AP_INIT_TAKE1("ProxyCloneLearnMax", set_learn_max, NULL, RSRC_CONF,
+                  "clone ids that are remembered for all balancers, 64 to "
+                  "1048576 (default 4096)"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 

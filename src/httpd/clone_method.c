@@ -4,6 +4,7 @@
 #include <apr_time.h>
 #include <http_log.h>
 
+#include "clone_learn_hooks.h"
 #include "clone_request.h"
 #include "clone_server.h"
 #include "log_tags.h"
@@ -109,13 +110,15 @@ static proxy_worker *find_by_session(proxy_balancer *balancer,
                                      clone_request_t *req, request_rec *r)
 {
     clone_member_t *members = view_members(balancer, req, r->pool);
+    const clone_ids_t *sessions = clone_learn_hooks_view(req, members,
+                                                         balancer, r);
 
     for (;;) {
         proxy_worker *worker;
 
         clone_route_choose(&req->choice, members,
                            (unsigned int)balancer->workers->nelts,
-                           req->sessions, req->session_count,
+                           sessions, req->session_count,
                            balancer->s->sticky_force);
         if (req->choice.reason == CLONE_REASON_NONE) {
             return NULL;

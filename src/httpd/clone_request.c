@@ -150,7 +150,8 @@ void clone_request_export(const clone_request_t *req, request_rec *r,
     const char *sticky = NULL;
     const char *route = NULL;
     int is_changed = worker != NULL && req->cookie[0] != '\0'
-                     && req->choice.reason != CLONE_REASON_FIRST;
+                     && req->choice.reason != CLONE_REASON_FIRST
+                     && req->choice.reason != CLONE_REASON_LEARNED;
 
     if (req->session_count > 0) {
         const clone_ids_t *ids = &req->sessions[req->choice.session];

@@ -22,11 +22,13 @@
  * 0103 crit    no lbmethod to fall back on: mod_lbmethod_byrequests is missing
  * 0104 info    start: a balancer is routed by clone, over which lbmethod
  * 0105 warning BalancerPersist brought back a state without clone routing
+ * 0120 crit    no memory or no random bytes for clone ids that are learned
  * 0201 debug   the decision for one request
  * 0202 debug   nobody may serve a request
  * 0203 trace1  a cookie or parameter is no session of the profile
  * 0204 debug   a member has refused a request that may go on elsewhere
  * 0210 trace1  a member sets or ends the session's cookie
+ * 0211 debug   a clone id is learned from a member's answer
  */
 
 /*

@@ -23,6 +23,7 @@ MODES = {
     "half": "close in the middle of the answer's body",
     "close-after": "answer, keep-alive promised, then close",
     "garbage": "answer with something that is not HTTP",
+    "fresh": "write a clone id of its own in each new session",
 }
 
 
@@ -38,6 +39,7 @@ class Clone(Process):
         super().__init__()
         self.id = clone_id
         self.profile = profile
+        self.issues = clone_id  # what it writes in cookies, from start() on
         self.folder = str(folder)
         self.port = free_port()
         os.makedirs(self.folder, exist_ok=True)
@@ -52,7 +54,7 @@ class Clone(Process):
 
     def start(self):
         self.spawn([PYTHON, "-I", "-S", SERVER, str(self.port), self.id,
-                    self.profile, self.folder])
+                    self.profile, self.folder, self.issues])
         wait_until(self._answers, 10, f"answer from clone {self.id}")
         return self
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The application server that backend.py starts, one process per clone.
 
-usage: clone_server.py <port> <clone id> <profile> <folder>
+usage: clone_server.py <port> <clone id> <profile> <folder> [<id in cookies>]
 
 Every request is one JSON line in <folder>/requests, written before the answer,
 so that the record survives kill -9. <folder>/mode, when it is there, holds a
@@ -31,6 +31,7 @@ import urllib.parse
 
 PORT, CLONE, PROFILE, FOLDER = (int(sys.argv[1]), sys.argv[2], sys.argv[3],
                                 sys.argv[4])
+ISSUES = sys.argv[5] if len(sys.argv) > 5 else CLONE
 SEPARATOR = {"websphere": ":", "websphere-plus": "+", "tomcat": ".",
              "jetty": ".", "wildfly": ".", "wildfly-ranked": ".",
              "weblogic": "!", "spring": "."}[PROFILE]
@@ -79,11 +80,15 @@ def sent_of(path, headers):
     return None
 
 
+def letters(count):
+    return "".join(random.choice(LETTERS) for _ in range(count))
+
+
 def new_session():
-    name = "".join(random.choice(LETTERS) for _ in range(23))
+    name = letters(23)
     if PROFILE.startswith("websphere"):
         name = "0000" + name
-    return name + SEPARATOR + CLONE
+    return name + SEPARATOR + (letters(12) if mode()[0] == "fresh" else ISSUES)
 
 
 def session_after(value):
@@ -91,11 +96,11 @@ def session_after(value):
     if value is None:
         return new_session()
     parts = value.split(SEPARATOR)
-    if CLONE in parts[1:]:
+    if ISSUES in parts[1:]:
         return value
     if PROFILE in LISTS:
-        return value + SEPARATOR + CLONE
-    return parts[0] + SEPARATOR + CLONE
+        return value + SEPARATOR + ISSUES
+    return parts[0] + SEPARATOR + ISSUES
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

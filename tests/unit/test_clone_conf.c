@@ -32,7 +32,8 @@ typedef struct member_t {
 static const member_t members[] = {
     { "routing", offsetof(clone_conf_t, routing), 1, 0 },
     { "profile", offsetof(clone_conf_t, profile), CLONE_PROFILE_JETTY,
-      CLONE_PROFILE_WEBSPHERE }
+      CLONE_PROFILE_WEBSPHERE },
+    { "learn", offsetof(clone_conf_t, learn), 0, 1 }
 };
 
 static int *member_of(clone_conf_t *conf, const member_t *member)
@@ -142,6 +143,9 @@ START_TEST(what_nobody_set_has_a_safe_default)
     clone_conf_init(&conf);
     ck_assert_int_eq(clone_conf_routing(&conf), 0);
     ck_assert_int_eq(clone_conf_profile(&conf), CLONE_PROFILE_WEBSPHERE);
+    ck_assert_int_eq(clone_conf_learn(&conf), 1);
+    conf.learn = 0;
+    ck_assert_int_eq(clone_conf_learn(&conf), 0);
     conf.routing = 1;
     conf.profile = CLONE_PROFILE_WEBLOGIC;
     ck_assert_int_eq(clone_conf_routing(&conf), 1);
@@ -184,6 +188,21 @@ START_TEST(the_name_wins_over_the_server_and_the_host_over_the_main)
     clone_server_conf_of(&got, clone_server_conf_merge(base, over, p),
                          "balancer://a");
     ck_assert_int_eq(got.routing, scopes[_i].holds);
+}
+END_TEST
+
+START_TEST(a_server_s_own_members_are_merged_too)
+{
+    clone_server_conf_t *base = clone_server_conf_make(p);
+    clone_server_conf_t *over = clone_server_conf_make(p);
+
+    ck_assert_uint_eq(clone_server_conf_learn_max(base), CLONE_LEARN_DEFAULT);
+    base->learn_max = 64;
+    ck_assert_uint_eq(clone_server_conf_learn_max(
+        clone_server_conf_merge(base, over, p)), 64);
+    over->learn_max = 128;
+    ck_assert_uint_eq(clone_server_conf_learn_max(
+        clone_server_conf_merge(base, over, p)), 128);
 }
 END_TEST
 
@@ -248,6 +267,7 @@ int main(void)
     tcase_add_loop_test(
         tests, the_name_wins_over_the_server_and_the_host_over_the_main, 0,
         LENGTH_OF(scopes));
+    tcase_add_test(tests, a_server_s_own_members_are_merged_too);
     tcase_add_test(tests, one_balancer_s_settings_leave_the_others_alone);
     tcase_add_test(tests, a_merge_leaves_both_sides_as_they_were);
     srunner_run_all(runner, CK_ENV);

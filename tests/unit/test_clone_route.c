@@ -354,6 +354,36 @@ START_TEST(the_session_that_decided_is_named)
 }
 END_TEST
 
+START_TEST(a_learned_id_counts_where_it_is_listed_and_says_so)
+{
+    static const struct {
+        const char *members;
+        const char *session;
+        apr_uint32_t learned;
+        const char *wanted;
+    } cases[] = {
+        { "A B", "0000s:A:B", 1, "learned A" },
+        { "A B", "0000s:A:B", 2, "first A" },
+        { "Ae B", "0000s:A:B", 2, "learned B" },
+        { "Ae B", "0000s:A:B", 1, "next B" },
+        { "Ae>B B", "0000s:A", 1, "redirect B" },
+        { "Ae B", "0000s:A", 1, "failover B" }
+    };
+    fixture_t fix;
+    clone_choice_t choice;
+    char got[32];
+
+    memset(&fix, 0, sizeof(fix));
+    read_members(&fix, cases[_i].members);
+    read_sessions(&fix, cases[_i].session);
+    fix.sessions[0].learned = cases[_i].learned;
+    choose(&choice, &fix, 0);
+    (void)sprintf(got, "%s %c", clone_reason_name(choice.reason),
+                  fix.members[choice.member].route.data[0]);
+    ck_assert_str_eq(got, cases[_i].wanted);
+}
+END_TEST
+
 START_TEST(a_request_tries_each_member_once_and_ends)
 {
     fixture_t fix;
@@ -406,6 +436,9 @@ int main(void)
     tcase_add_test(tests, losing_one_more_moves_only_its_sessions);
     tcase_add_test(tests, a_heavier_member_gets_its_share);
     tcase_add_loop_test(tests, the_session_that_decided_is_named, 0, 5);
+    tcase_add_loop_test(tests,
+                        a_learned_id_counts_where_it_is_listed_and_says_so, 0,
+                        6);
     tcase_add_test(tests, a_request_tries_each_member_once_and_ends);
     tcase_add_test(tests, every_reason_has_its_own_word);
     srunner_run_all(runner, CK_ENV);
