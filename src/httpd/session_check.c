@@ -47,31 +47,6 @@ static int visit(const ap_directive_t *directive, visit_fn fn, void *ctx)
     return 0;
 }
 
-static int note_longest(void *ctx, const ap_directive_t *directive)
-{
-    apr_uint32_t *longest = ctx;
-    apr_interval_time_t idle;
-
-    if (strcasecmp(directive->directive, "SessionMaxAge") != 0
-        && strcasecmp(directive->directive, "SessionHAIdleLimit") != 0) {
-        return 0;
-    }
-    if (ha_interval_parse(&idle, directive->args) == HA_INTERVAL_OK
-        && apr_time_sec(idle) < APR_INT32_MAX
-        && apr_time_sec(idle) > (apr_time_t)*longest) {
-        *longest = (apr_uint32_t)apr_time_sec(idle);
-    }
-    return 0;
-}
-
-apr_uint32_t session_check_longest_sec(apr_pool_t *ptemp)
-{
-    apr_uint32_t longest = HA_IDLE_DEFAULT_SEC;
-
-    visit(ap_conftree, note_longest, &longest);
-    return longest;
-}
-
 typedef struct values_t {
     const char *name;
     apr_array_header_t *found;
@@ -113,19 +88,47 @@ apr_array_header_t *session_check_values(const char *name, apr_pool_t *p)
     return values.found;
 }
 
+static apr_uint32_t longest_of(const char *name, apr_pool_t *ptemp)
+{
+    const apr_array_header_t *words = session_check_values(name, ptemp);
+    apr_interval_time_t longest = 0;
+    apr_interval_time_t idle;
+    int i;
+
+    for (i = 0; i < words->nelts; i++) {
+        if (ha_interval_parse(&idle, APR_ARRAY_IDX(words, i, const char *))
+                == HA_INTERVAL_OK
+            && apr_time_sec(idle) < APR_INT32_MAX && idle > longest) {
+            longest = idle;
+        }
+    }
+    return (apr_uint32_t)apr_time_sec(longest);
+}
+
+apr_uint32_t session_check_longest_sec(apr_pool_t *ptemp)
+{
+    apr_uint32_t stock = longest_of("SessionMaxAge", ptemp);
+    apr_uint32_t ours = longest_of("SessionHAIdleLimit", ptemp);
+    apr_uint32_t longest = stock > ours ? stock : ours;
+
+    return longest > HA_IDLE_DEFAULT_SEC ? longest : HA_IDLE_DEFAULT_SEC;
+}
+
 /* Where SessionHA is turned on, and where encryption is asked for. */
 typedef struct crypto_t {
     const ap_directive_t *crypto; /* SessionCryptoPassphrase looked at */
     const ap_directive_t *on;     /* SessionHA On in its scope */
+    apr_pool_t *pool;
 } crypto_t;
 
 static int find_on(void *ctx, const ap_directive_t *directive)
 {
     crypto_t *found = ctx;
+    const char *args = directive->args;
     const ap_directive_t *scope;
 
     if (strcasecmp(directive->directive, "SessionHA") != 0
-        || strcasecmp(directive->args, "On") != 0) {
+        || strcasecmp(ap_getword_conf(found->pool, &args), "On") != 0) {
         return 0;
     }
     for (scope = directive->parent; ; scope = scope->parent) {
@@ -159,9 +162,10 @@ static int find_crypto(void *ctx, const ap_directive_t *directive)
  * enclosing scope is found here, the rest (sections that overlap) by the first
  * request.
  */
-static int check_crypto(server_rec *s, const session_server_t *top)
+static int check_crypto(server_rec *s, const session_server_t *top,
+                        apr_pool_t *ptemp)
 {
-    crypto_t found = { NULL, NULL };
+    crypto_t found = { NULL, NULL, ptemp };
 
     if (session_check_encryption(top) != HA_ENCRYPTION_OFF
         || !visit(ap_conftree, find_crypto, &found)) {
@@ -399,7 +403,7 @@ int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     is_fine = check_session_module(s) && check_nodes(s, top)
            && check_zone(s, top, ptemp) && check_far_writes(s, top)
            && check_replicas(s, top) && check_acks(s, top)
-           && check_cookies(s) && check_crypto(s, top);
+           && check_cookies(s) && check_crypto(s, top, ptemp);
     /*
      * A start reads the file in post_config. A test reads it here, so that
      * `apachectl graceful` refuses what a running server would not take.

@@ -14,7 +14,14 @@ APLOG_USE_MODULE(session_ha);
 /* All secrets at their longest, and as much again for comments. */
 #define FILE_MAX (2 * HA_SECRETS_MAX * HA_SECRET_LEN_MAX)
 
-/* Bytes of the file into text, at most FILE_MAX. */
+/* Whether any user of this host may read or write it. */
+static int is_open_to_all(const apr_finfo_t *finfo)
+{
+    return (finfo->protection & (APR_FPROT_WREAD | APR_FPROT_WWRITE)) != 0;
+}
+
+/* Bytes of the file into text, at most FILE_MAX; none of one that is open to
+ * all. */
 static apr_status_t read_text(char *text, apr_size_t *len,
                               apr_finfo_t *finfo, const char *path,
                               apr_pool_t *ptemp)
@@ -40,7 +47,7 @@ static apr_status_t read_text(char *text, apr_size_t *len,
     if (rv == APR_SUCCESS && finfo->size > FILE_MAX) {
         rv = APR_ENOSPC;
     }
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && !is_open_to_all(finfo)) {
         rv = apr_file_read_full(file, text, FILE_MAX, len);
         rv = APR_STATUS_IS_EOF(rv) ? APR_SUCCESS : rv;
     }
@@ -65,7 +72,7 @@ int session_secret_read(ha_ring_t *ring, const char *path, server_rec *s,
                      "most %d bytes", path, FILE_MAX);
         return 0;
     }
-    if (finfo.protection & (APR_FPROT_WREAD | APR_FPROT_WWRITE)) {
+    if (is_open_to_all(&finfo)) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0108)
                      "SessionHASecretFile %s may be read or written by every "
                      "user of this host, who could then forge sessions: "

@@ -43,6 +43,13 @@ def test_a_repaired_copy_lives_as_long_as_the_session(cluster, jar):
     assert all(1 <= n.ttl(key) <= 60 for n in s.nodes)
 
 
+def test_an_end_is_remembered_for_the_longest_limit_there_is(cluster, jar):
+    s = cluster(2, IDLE_LIMITS.replace("604800", '"604800"'))
+    s.set(jar, a=1)
+    s.set(jar, a="")
+    assert all(n.ttl(key) > 604800 for n in s.nodes for key in n.keys())
+
+
 def holders(s):
     return [n for n in s.nodes if n.is_running() and n.keys()]
 

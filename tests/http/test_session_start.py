@@ -206,6 +206,9 @@ CONTRADICTIONS = [
     ("LoadModule session_crypto_module @@\nSessionCryptoPassphrase x\n"
      "<Location /x>\nSessionHA On\n</Location>",
      r"HA0105: SessionCryptoPassphrase at .*:\d+ asks for encrypted"),
+    ("LoadModule session_crypto_module @@\nSessionCryptoPassphrase x\n"
+     "<Location /x>\nSessionHA \"On\"\n</Location>",
+     "HA0105: .*but SessionHA On at"),
 ]
 
 
