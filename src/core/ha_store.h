@@ -118,6 +118,7 @@ typedef enum ha_event_e {
     HA_EVENT_DOWN,     /**< a node is left alone from now on */
     HA_EVENT_UP,       /**< it answers again */
     HA_EVENT_RESTARTED, /**< it answers, and has forgotten everything */
+    HA_EVENT_FLUSHED,  /**< it was told to forget everything, and has */
     HA_EVENT_FULL,     /**< it drops sessions that are not over */
     HA_EVENT_GARBAGE   /**< it said something that makes no sense */
 } ha_event_e;

@@ -70,6 +70,7 @@
  * 0212 warning a node is down
  * 0213 warning a node was restarted and is empty
  * 0214 warning a node said something that makes no sense
+ * 0215 warning a node was told to forget everything
  * 0220 warning changes for far copies are dropped
  * 0221 notice  far copies have caught up after drops
  * 0222 warning a child ends before nodes far or away took all changes

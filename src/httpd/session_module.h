@@ -42,7 +42,8 @@ typedef struct session_server_t {
  */
 typedef struct session_counts_t {
     volatile apr_uint64_t load_hit;      /**< sessions found */
-    volatile apr_uint64_t load_miss;     /**< lost, idle too long or ended */
+    volatile apr_uint64_t load_miss;     /**< lost, or idle too long */
+    volatile apr_uint64_t load_ended;    /**< logged out, or rotated before */
     volatile apr_uint64_t load_unknown;  /**< nobody could say */
     volatile apr_uint64_t load_refused;  /**< cookies forged or expired */
     volatile apr_uint64_t save_full;     /**< all copies proved */

@@ -28,7 +28,7 @@
 APLOG_USE_MODULE(session_ha);
 
 /* Raise the number when the layout of anything kept changes. */
-#define KEPT_KEY "mod_session_ha kept 8"
+#define KEPT_KEY "mod_session_ha kept 9"
 
 typedef struct kept_t {
     ha_shm_t *shm;            /* NULL until the shm store is first used */
@@ -75,11 +75,17 @@ static void tell(void *ctx, const ha_event_t *event)
                      "copied back, at the latest when used", len, node,
                      event->away_sec);
         break;
+    case HA_EVENT_FLUSHED:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0215)
+                     "node %.*s: somebody had it forget everything "
+                     "(flush_all); its sessions are read elsewhere and copied "
+                     "back when used", len, node);
+        break;
     case HA_EVENT_FULL:
         ap_log_error(APLOG_MARK, APLOG_ERR, event->rv, s, HALOG(0210)
                      "node %.*s: full, drops sessions that are not over; "
-                     "give it more memory (shm: SessionHAMemory)", len,
-                     node);
+                     "give it more memory (memcached: -m, shm: "
+                     "SessionHAMemory)", len, node);
         break;
     case HA_EVENT_GARBAGE:
     default:

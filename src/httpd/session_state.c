@@ -208,7 +208,9 @@ static void note_gone(session_state_t *state, const ha_sid_t *sid,
     if (state->user != NULL) {
         return;                  /* every user comes for the first time */
     }
-    apr_atomic_inc64(&session_site()->counts->load_miss);
+    apr_atomic_inc64(result == HA_LOAD_MISS
+                     ? &session_site()->counts->load_miss
+                     : &session_site()->counts->load_ended);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, HALOG(0303)
                   "session %s: %s; the user starts anew", sid->tag,
                   result == HA_LOAD_ENDED ? "was logged out"

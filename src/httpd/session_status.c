@@ -15,14 +15,15 @@ typedef struct count_t {
     volatile apr_uint64_t *value;
 } count_t;
 
-#define COUNTS 17
+#define COUNTS 18
 
 static void list_counts(count_t list[COUNTS], session_counts_t *counts)
 {
     const count_t all[COUNTS] = {
         { "LoadHit", "sessions found", &counts->load_hit },
-        { "LoadMiss", "lost, idle too long or logged out",
-          &counts->load_miss },
+        { "LoadMiss", "lost, or idle too long", &counts->load_miss },
+        { "LoadEnded", "logged out before, or with an id that was rotated",
+          &counts->load_ended },
         { "LoadUnknown", "nobody could say", &counts->load_unknown },
         { "LoadRefused", "cookies forged or expired",
           &counts->load_refused },
@@ -139,6 +140,8 @@ static void write_auto(request_rec *r, const session_site_t *site)
                    store->nodes[i].name.data,
                    store->ops->is_up(store, i) ? "up" : "down",
                    apr_time_sec(store->ops->whole_since(store, i)));
+        ap_rprintf(r, "SessionHAEvictions%u: %" APR_UINT64_T_FMT "\n", i,
+                   ha_store_mc_evictions(store, i));
     }
     write_far_auto(r, site);
     write_refill_auto(r, site);
@@ -149,15 +152,17 @@ static void write_nodes(request_rec *r, ha_store_t *store)
     unsigned int i;
 
     ap_rputs("<table><tr><th>Node</th><th>Zone</th><th>State</th>"
-             "<th>Whole since</th></tr>\n", r);
+             "<th>Whole since</th><th>Evictions</th></tr>\n", r);
     for (i = 0; i < store->count; i++) {
         const ha_place_node_t *node = &store->nodes[i];
 
         ap_rprintf(r, "<tr><td>%s</td><td>%s</td><td>%s</td><td>%s</td>"
-                   "</tr>\n", ap_escape_html(r->pool, node->name.data),
+                   "<td>%" APR_UINT64_T_FMT "</td></tr>\n",
+                   ap_escape_html(r->pool, node->name.data),
                    ap_escape_html(r->pool, node->zone.data),
                    store->ops->is_up(store, i) ? "up" : "down",
-                   time_text(store->ops->whole_since(store, i), r->pool));
+                   time_text(store->ops->whole_since(store, i), r->pool),
+                   ha_store_mc_evictions(store, i));
     }
     ap_rputs("</table>\n", r);
 }

@@ -11,8 +11,9 @@
  * of many reports in many children exactly one is told to speak.
  *
  * A node's misses count as knowledge only while it is whole: reached without
- * a gap, by one and the same process. Three things end that: a failure, a
- * restart, and a doubt. A doubt is any connection newly made: for all we know
+ * a gap, by one and the same process, which was not told to forget everything
+ * and drops nothing. A failure, a restart and such a count end that, and so
+ * does a doubt. A doubt is any connection newly made: for all we know
  * its server has just started. It lasts until a probe that began after it
  * finds the process that was there before.
  */
@@ -37,7 +38,7 @@
 /** A slot that no configuration asked for as long may be reused. */
 #define STALE_USEC (60 * APR_USEC_PER_SEC)
 
-/** Microseconds between two words about nonsense. */
+/** Microseconds between two words about nonsense, or about dropped items. */
 #define TELL_USEC (60 * APR_USEC_PER_SEC)
 
 typedef struct slot_t {
@@ -52,7 +53,11 @@ typedef struct slot_t {
     apr_time_t due;                /* next probe */
     apr_time_t claimed;            /* last probe */
     apr_time_t told;               /* last word about nonsense */
+    apr_time_t told_full;          /* and about dropped items */
+    apr_uint64_t flushes;          /* what it has counted */
+    apr_uint64_t evictions;
     apr_uint32_t pid;              /* the server's; 0: not known */
+    apr_uint32_t counting;         /* whose counts these are; 0: nobody's */
     apr_uint32_t failures;         /* in a row */
     apr_uint32_t backoff;          /* microseconds */
     apr_uint32_t doubts;           /* raised so far */
@@ -212,13 +217,17 @@ void ha_health_missed(ha_health_t *health, int slot)
     WRITE(health->slot[slot].whole_since, 0);
 }
 
+/** Whether to speak of something again; 1 for the one who shall. */
+static int may_tell(apr_time_t *word, apr_time_t now)
+{
+    apr_time_t told = READ(*word);
+
+    return (told == 0 || now - told >= TELL_USEC) && change(word, told, now);
+}
+
 int ha_health_may_tell(ha_health_t *health, int slot, apr_time_t now)
 {
-    slot_t *s = &health->slot[slot];
-    apr_time_t told = READ(s->told);
-
-    return (told == 0 || now - told >= TELL_USEC)
-           && change(&s->told, told, now);
+    return may_tell(&health->slot[slot].told, now);
 }
 
 void ha_health_doubt(ha_health_t *health, int slot)
@@ -291,4 +300,31 @@ ha_health_e ha_health_identified(ha_health_t *health, int slot,
         return HA_HEALTH_FORGOT;
     }
     return came_up ? HA_HEALTH_CAME_UP : HA_HEALTH_SAME;
+}
+
+ha_health_e ha_health_counted(ha_health_t *health, int slot,
+                              apr_uint64_t flushes, apr_uint64_t evictions,
+                              apr_time_t now)
+{
+    slot_t *s = &health->slot[slot];
+    int is_first = READ(s->counting) != READ(s->pid);
+    int is_flushed = flushes > READ(s->flushes);
+    int is_dropping = evictions > READ(s->evictions);
+
+    WRITE(s->flushes, flushes);
+    WRITE(s->evictions, evictions);
+    WRITE(s->counting, READ(s->pid));
+    if (is_first || (!is_flushed && !is_dropping)) {
+        return HA_HEALTH_SAME;
+    }
+    WRITE(s->whole_since, now);
+    if (is_flushed) {
+        return HA_HEALTH_FLUSHED;
+    }
+    return may_tell(&s->told_full, now) ? HA_HEALTH_DROPS : HA_HEALTH_SAME;
+}
+
+apr_uint64_t ha_health_evictions(const ha_health_t *health, int slot)
+{
+    return READ(health->slot[slot].evictions);
 }

@@ -28,7 +28,9 @@ typedef enum ha_health_e {
     HA_HEALTH_SAME = 0,  /**< nothing that anybody need know */
     HA_HEALTH_WENT_DOWN, /**< this report made it down */
     HA_HEALTH_CAME_UP,   /**< it was down and is up */
-    HA_HEALTH_FORGOT     /**< it runs anew: what it held is gone */
+    HA_HEALTH_FORGOT,    /**< it runs anew: what it held is gone */
+    HA_HEALTH_FLUSHED,   /**< it was told to forget what it held */
+    HA_HEALTH_DROPS      /**< it lacks room, and forgets what is not over */
 } ha_health_e;
 
 /**
@@ -126,5 +128,21 @@ int ha_health_claim(ha_health_t *health, int slot, apr_time_t now,
 ha_health_e ha_health_identified(ha_health_t *health, int slot,
                                  apr_uint32_t pid, apr_time_t started,
                                  apr_time_t now);
+
+/**
+ * Report what a node that was just identified says it has counted: either
+ * growing means that it may lack what it should hold, so it is whole since
+ * now. What it counted before it was first heard of is nobody's matter.
+ *
+ * @param flushes times that it was told to forget everything
+ * @param evictions items that it dropped before their time
+ * @return FLUSHED, DROPS at most once a minute, or SAME
+ */
+ha_health_e ha_health_counted(ha_health_t *health, int slot,
+                              apr_uint64_t flushes, apr_uint64_t evictions,
+                              apr_time_t now);
+
+/** Items that a node dropped before their time, as it last said. */
+apr_uint64_t ha_health_evictions(const ha_health_t *health, int slot);
 
 #endif

@@ -252,6 +252,12 @@ static void tell(const ha_mc_peer_t *peer, ha_health_e what, apr_status_t rv,
     case HA_HEALTH_FORGOT:
         speak(peer, HA_EVENT_RESTARTED, rv, waited);
         break;
+    case HA_HEALTH_FLUSHED:
+        speak(peer, HA_EVENT_FLUSHED, rv, waited);
+        break;
+    case HA_HEALTH_DROPS:
+        speak(peer, HA_EVENT_FULL, rv, waited);
+        break;
     case HA_HEALTH_SAME:
     default:
         break;
@@ -285,4 +291,12 @@ void ha_mc_peer_identified(ha_mc_peer_t *peer, apr_uint32_t pid,
     tell(peer, ha_health_identified(peer->health, peer->slot, pid, started,
                                     now),
          APR_SUCCESS, waited);
+}
+
+void ha_mc_peer_counted(ha_mc_peer_t *peer, apr_uint64_t flushes,
+                        apr_uint64_t evictions, apr_time_t now)
+{
+    tell(peer, ha_health_counted(peer->health, peer->slot, flushes, evictions,
+                                 now),
+         APR_SUCCESS, 0);
 }

@@ -104,4 +104,8 @@ void ha_mc_peer_identified(ha_mc_peer_t *peer, apr_uint32_t pid,
                            apr_time_t started, apr_time_t now,
                            apr_time_t waited);
 
+/** Report what it has counted, right after it was identified. Any thread. */
+void ha_mc_peer_counted(ha_mc_peer_t *peer, apr_uint64_t flushes,
+                        apr_uint64_t evictions, apr_time_t now);
+
 #endif

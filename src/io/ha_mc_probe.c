@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <netinet/in.h>
@@ -15,11 +13,14 @@
 
 #include <arpa/inet.h>
 
+#include <apr_strings.h>
+
 /*
- * A probe is a connection of its own, a "stats" and the first lines of its
- * answer, which name process id and uptime. Plain sockets: libmemcached reads
- * the answer to "stats" in a way that aborts on nonsense, and its time limits
- * are for one server after the other, while all due nodes are probed at once.
+ * A probe is a connection of its own, a "stats" and its answer, which names
+ * process id and uptime, and counts what was forgotten. Plain sockets, for
+ * libmemcached reads the answer to "stats" in a way that aborts on nonsense,
+ * and its time limits are for one server after the other, while all due nodes
+ * are probed at once.
  *
  * Children share the work: who claims a due node in the shared table probes
  * it and reports there for everybody.
@@ -38,19 +39,26 @@
 /** Microseconds between two lookups of the names of nodes that are lost. */
 #define LOOKUP_USEC (2 * APR_USEC_PER_SEC)
 
-/** Bytes of an answer that are looked at: pid and uptime come first. */
-#define ANSWER 2048
+/** Bytes read at a time, above any line's, and of a whole answer. */
+#define PART 2048
+#define ANSWER (64 * 1024)
 
 static const char question[] = "stats\r\n";
+
+/** What an answer is read for; a bit each in seen. */
+enum { PID, UPTIME, FLUSHES, EVICTIONS, FACTS };
 
 typedef struct probe_t {
     ha_mc_peer_t *peer;
     apr_time_t began;
-    size_t len;
+    size_t len;   /* bytes of a line that is not whole */
+    size_t total; /* bytes so far */
     int fd;
     int is_sent;
+    unsigned int seen;
+    apr_uint64_t fact[FACTS];
     char ip[HA_MC_IP_SIZE * 2];
-    char answer[ANSWER + 1];
+    char part[PART];
 } probe_t;
 
 struct ha_mc_probe_t {
@@ -146,44 +154,88 @@ static apr_status_t begin(probe_t *probe)
     return APR_SUCCESS;
 }
 
-/** A number behind a name at the start of a line; 0 when it is not there. */
-static int find_number(const char *text, const char *name,
-                       unsigned long *number)
+/** Tell what was read. */
+static apr_status_t report(probe_t *probe)
 {
-    const char *at = strstr(text, name);
-    char *end = NULL;
-
-    if (at == NULL || (at != text && at[-1] != '\n')) {
-        return 0;
-    }
-    at += strlen(name);
-    *number = strtoul(at, &end, 10);
-    return end != at && *end == '\r';
-}
-
-/**
- * Look at what came so far.
- *
- * @return APR_SUCCESS when reported, APR_INCOMPLETE for more to come
- */
-static apr_status_t judge(probe_t *probe)
-{
+    const unsigned int who = 1u << PID | 1u << UPTIME;
+    const unsigned int counts = 1u << FLUSHES | 1u << EVICTIONS;
+    const apr_uint64_t *fact = probe->fact;
     apr_time_t now = apr_time_now();
-    unsigned long pid;
-    unsigned long uptime;
 
-    probe->answer[probe->len] = '\0';
-    if (find_number(probe->answer, "STAT pid ", &pid)
-        && find_number(probe->answer, "STAT uptime ", &uptime)) {
-        ha_mc_peer_identified(probe->peer, (apr_uint32_t)pid,
-                              now - apr_time_from_sec((apr_time_t)uptime),
-                              now, now - probe->began);
-        return APR_SUCCESS;
-    }
-    if (probe->len >= 5 && memcmp(probe->answer, "STAT ", 5) != 0) {
+    if ((probe->seen & who) != who || fact[UPTIME] > APR_UINT32_MAX) {
         return HA_MC_GARBAGE;
     }
-    return probe->len == ANSWER ? HA_MC_GARBAGE : APR_INCOMPLETE;
+    ha_mc_peer_identified(probe->peer, (apr_uint32_t)fact[PID],
+                          now - apr_time_from_sec((apr_time_t)fact[UPTIME]),
+                          now, now - probe->began);
+    if ((probe->seen & counts) == counts) {
+        ha_mc_peer_counted(probe->peer, fact[FLUSHES], fact[EVICTIONS], now);
+    }
+    return APR_SUCCESS;
+}
+
+/** Whether a line begins with a text, which is taken off it. */
+static int take_text(span_t *line, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (line->len < len || memcmp(line->data, text, len) != 0) {
+        return 0;
+    }
+    *line = span_of(line->data + len, line->len - len);
+    return 1;
+}
+
+/** Look at a line, without its end; APR_INCOMPLETE for more to come. */
+static apr_status_t take_line(probe_t *probe, span_t line)
+{
+    static const char *const names[FACTS] = {
+        "pid ", "uptime ", "cmd_flush ", "evictions "
+    };
+    unsigned int i;
+
+    if (line.len == 3 && take_text(&line, "END")) {
+        return report(probe);
+    }
+    if (!take_text(&line, "STAT ")) {
+        return HA_MC_GARBAGE;
+    }
+    for (i = 0; i < FACTS; i++) {
+        if (take_text(&line, names[i])) {
+            if (line.len == 0 || line.len > 18
+                || strspn(line.data, "0123456789") < line.len) {
+                return HA_MC_GARBAGE;
+            }
+            probe->fact[i] = (apr_uint64_t)apr_atoi64(line.data);
+            probe->seen |= 1u << i;
+        }
+    }
+    return APR_INCOMPLETE;
+}
+
+/** Look at the lines that came; what is left of the last one is kept. */
+static apr_status_t judge(probe_t *probe)
+{
+    apr_status_t rv = APR_INCOMPLETE;
+    char *at = probe->part;
+    char *end = at + probe->len;
+    char *eol;
+
+    while (rv == APR_INCOMPLETE
+           && (eol = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        /* the end of a line ends its number, too */
+        rv = eol > at && eol[-1] == '\r'
+                 ? take_line(probe, span_of(at, (size_t)(eol - at) - 1))
+                 : HA_MC_GARBAGE;
+        at = eol + 1;
+    }
+    probe->len = (size_t)(end - at);
+    memmove(probe->part, at, probe->len);
+    if (rv == APR_INCOMPLETE
+        && (probe->len == PART || probe->total > ANSWER)) {
+        return HA_MC_GARBAGE;
+    }
+    return rv;
 }
 
 /** Go on with a probe whose socket is ready. */
@@ -200,7 +252,7 @@ static apr_status_t go_on(probe_t *probe)
         }
         return got == sizeof(question) - 1 ? APR_INCOMPLETE : APR_TIMEUP;
     }
-    got = recv(probe->fd, probe->answer + probe->len, ANSWER - probe->len, 0);
+    got = recv(probe->fd, probe->part + probe->len, PART - probe->len, 0);
     if (got < 0) {
         return errno == EAGAIN || errno == EINTR ? APR_INCOMPLETE : errno;
     }
@@ -208,6 +260,7 @@ static apr_status_t go_on(probe_t *probe)
         return ECONNRESET;
     }
     probe->len += (size_t)got;
+    probe->total += (size_t)got;
     return judge(probe);
 }
 
@@ -248,6 +301,8 @@ static void begin_due(ha_mc_probe_t *prober)
         probe->peer = peer;
         probe->fd = -1;
         probe->len = 0;
+        probe->total = 0;
+        probe->seen = 0;
         probe->is_sent = 0;
         probe->began = apr_time_now();
         rv = begin(probe);

@@ -321,6 +321,13 @@ void ha_store_mc_missed(ha_store_t *base, unsigned int node)
     ha_health_missed(store->health, store->peers[node].slot);
 }
 
+apr_uint64_t ha_store_mc_evictions(const ha_store_t *base, unsigned int node)
+{
+    const mc_store_t *store = (const mc_store_t *)base;
+
+    return ha_health_evictions(store->health, store->peers[node].slot);
+}
+
 int ha_store_mc_is_local(ha_store_t *store, unsigned int node)
 {
     return ha_mc_peer_is_local(&((mc_store_t *)store)->peers[node]);

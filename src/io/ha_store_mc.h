@@ -117,6 +117,10 @@ void ha_store_mc_missed(ha_store_t *store, unsigned int node);
 void ha_store_mc_peek(ha_store_t *store, ha_call_t *calls, const char *key,
                       apr_time_t deadline, apr_pool_t *p);
 
+/** Items that a node dropped before their time, as far as it said. */
+apr_uint64_t ha_store_mc_evictions(const ha_store_t *store,
+                                   unsigned int node);
+
 /**
  * Whether a node is on this host, as far as is known in the parent: a unix
  * socket, or no address but 127.0.0.0/8 and ::1.

@@ -150,6 +150,11 @@ class Memcached(Process):
         return self.command(f"delete {key}",
                             (b"DELETED\r\n", b"NOT_FOUND\r\n"))
 
+    def empty(self):
+        """Take every item away, as if all had expired."""
+        for key in self.keys():
+            self.delete(key)
+
     def flush(self):
-        """Forget everything, as a restart would, without one."""
+        """Forget everything, as a restart would, without one: it counts."""
         return self.command("flush_all", (b"OK\r\n",))

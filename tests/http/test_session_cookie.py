@@ -231,7 +231,7 @@ def test_names_compare_whole_and_by_case(kept, jar):
 def test_a_genuine_cookie_without_a_session_is_taken_away(kept, jar):
     s = kept
     s.set(jar, a=1)
-    s.node.flush()
+    s.node.empty()
     answer = s.server.get("/cgi-bin/app", jar=jar)
     assert "load=miss" in answer.text
     assert "Max-Age=0" in answer.header("Set-Cookie") and not jar

@@ -15,6 +15,7 @@ from session_site import (HERE, Site, attributes, fields, nodes_conf,
                           secret_file)
 
 BUDGET = "SessionHATimeBudget 1s\n"
+STATUS = "<Location /status>\nSetHandler server-status\n</Location>\n"
 
 
 @pytest.fixture
@@ -44,6 +45,13 @@ def holders(site, key):
 def key_of(site):
     key, = {k for n in site.nodes for k in n.keys() if k.startswith("ha1:")}
     return key
+
+
+def status(site):
+    """What mod_status says, by name."""
+    text = site.server.get("/status?auto").text
+    return dict(line.split(": ", 1) for line in text.splitlines()
+                if ": " in line)
 
 
 def restart_empty(node):
@@ -109,18 +117,50 @@ def test_a_logout_outlives_a_node_that_forgot_and_one_that_missed_it(
 def test_a_node_under_pressure_that_evicts_loses_no_session(fleet, jar):
     one, = fleet(2, memcached={"megabytes": 2}, hosts=1)
     one.set(jar, a=1)
-    key = key_of(one)
     victim, keeper = one.nodes
-    size = len(victim.get(key))
+    evict(victim, key_of(one))
+    assert keeper.get(key_of(one))
+    assert one.session(jar) == {"a": "1"}
+
+
+def evict(node, key):
+    """Fill a node until it drops an item."""
+    size = len(node.get(key))
     for i in range(20):                 # to read it would keep it
-        victim.command(b"".join(
+        node.command(b"".join(
             b"set junk%0*d 0 0 %d noreply\r\n%s\r\n"
             % (len(key) - 4, i * 5000 + j, size, b"x" * size)
             for j in range(5000)) + b"version", (b"\r\n",), timeout=20)
-        if key not in victim.keys():
-            break
-    assert key not in victim.keys()
-    assert keeper.get(key)
+        if key not in node.keys():
+            return
+    raise AssertionError("nothing was evicted")
+
+
+@pytest.mark.parametrize("how, tag", [("evict", "HA0210"),
+                                      ("flush", "HA0215")])
+def test_what_a_node_dropped_is_no_proof_that_there_was_nothing(
+        fleet, jar, how, tag):
+    """It has run all the time, and knows no more of the session than one
+    that was restarted; the one that knows is away."""
+    one, = fleet(2, STATUS, memcached={"megabytes": 2}, hosts=1)
+    one.set(jar, a=1)
+    key = key_of(one)
+    forgets = one.nodes[0]
+    wait_until(lambda: status(one)["SessionHANode0"].split()[2] != "0", 20,
+               "a node that is known")
+    if how == "flush":
+        forgets.flush()
+    else:
+        evict(forgets, key)
+    one.log.expect(tag, timeout=20)
+    dropped = int(status(one)["SessionHAEvictions0"])
+    assert (dropped > 0) == (how == "evict")
+    one.paths[1].behave("cut")
+    answer = one.server.get("/cgi-bin/app", jar=jar)
+    assert answer.status == 503 and not answer.all("Set-Cookie")
+    one.paths[1].heal()
+    wait_until(lambda: one.server.get("/cgi-bin/app", jar=jar).status == 200,
+               20, "the other node")
     assert one.session(jar) == {"a": "1"}
 
 

@@ -135,7 +135,7 @@ def test_a_hung_node_takes_no_rank_from_the_others(ward):
     wait_until(lambda: ward.server.get("/page", jar=used).status == 200
                and ward.log.has("HA0212"), 30, "a node marked down")
     for node in ward.nodes:
-        node.flush()                    # as if it had expired
+        node.empty()
     # until a prober has looked, a new connection makes a node doubtful
     wait_until(lambda: ward.server.get("/page", jar=idle).status == 200, 10,
                "a node that is believed")

@@ -284,6 +284,55 @@ END_TEST
 
 /* ---- claims ------------------------------------------------------------- */
 
+/* ---- what a node counts ------------------------------------------------- */
+
+static ha_health_e count(apr_uint64_t flushes, apr_uint64_t evictions,
+                         apr_time_t now)
+{
+    return ha_health_counted(health, slot, flushes, evictions, now);
+}
+
+START_TEST(a_node_that_was_flushed_is_whole_since_then)
+{
+    (void)identify(1, 0, T0);
+    ck_assert_int_eq(count(7, 0, T0), HA_HEALTH_SAME);
+    ck_assert_int_eq(count(7, 0, T0 + 5 * SEC), HA_HEALTH_SAME);
+    ck_assert_int_eq(ha_health_whole_since(health, slot), T0);
+    ck_assert_int_eq(count(8, 0, T0 + 9 * SEC), HA_HEALTH_FLUSHED);
+    ck_assert_int_eq(ha_health_whole_since(health, slot), T0 + 9 * SEC);
+    ck_assert_int_eq(count(8, 0, T0 + 12 * SEC), HA_HEALTH_SAME);
+    ck_assert_int_eq(ha_health_whole_since(health, slot), T0 + 9 * SEC);
+}
+END_TEST
+
+START_TEST(a_node_that_drops_items_is_not_whole_for_long)
+{
+    int i;
+
+    (void)identify(1, 0, T0);
+    ck_assert_int_eq(count(0, 3, T0), HA_HEALTH_SAME);
+    for (i = 1; i < 60; i++) {
+        ck_assert_int_eq(count(0, 3 + (apr_uint64_t)i, T0 + i * SEC),
+                         i == 1 ? HA_HEALTH_DROPS : HA_HEALTH_SAME);
+        ck_assert_int_eq(ha_health_whole_since(health, slot), T0 + i * SEC);
+    }
+    ck_assert_uint_eq(ha_health_evictions(health, slot), 62);
+    ck_assert_int_eq(count(0, 99, T0 + 61 * SEC), HA_HEALTH_DROPS);
+}
+END_TEST
+
+START_TEST(counts_of_before_a_restart_are_nobodys)
+{
+    (void)identify(1, 0, T0);
+    ck_assert_int_eq(count(0, 0, T0), HA_HEALTH_SAME);
+    ck_assert_int_eq(identify(2, 60, T0 + 60 * SEC), HA_HEALTH_FORGOT);
+    ck_assert_int_eq(count(5, 5, T0 + 60 * SEC), HA_HEALTH_SAME);
+    /* "stats reset" sets them to 0 */
+    ck_assert_int_eq(count(0, 0, T0 + 65 * SEC), HA_HEALTH_SAME);
+    ck_assert_int_eq(count(0, 1, T0 + 70 * SEC), HA_HEALTH_DROPS);
+}
+END_TEST
+
 START_TEST(a_due_probe_is_claimed_once)
 {
     ck_assert_int_eq(ha_health_claim(health, slot, T0, 0), 1);
@@ -505,6 +554,9 @@ static Suite *make_suite(void)
                         (int)(sizeof(who) / sizeof(who[0])));
     tcase_add_test(tcase, a_node_that_comes_back_empty_has_forgotten);
     tcase_add_test(tcase, a_node_that_comes_back_as_it_was_came_up);
+    tcase_add_test(tcase, a_node_that_was_flushed_is_whole_since_then);
+    tcase_add_test(tcase, a_node_that_drops_items_is_not_whole_for_long);
+    tcase_add_test(tcase, counts_of_before_a_restart_are_nobodys);
     tcase_add_test(tcase, a_due_probe_is_claimed_once);
     tcase_add_test(tcase, probes_of_a_node_that_is_down_back_off);
     tcase_add_test(tcase, a_node_that_comes_and_goes_is_asked_less_and_less);
