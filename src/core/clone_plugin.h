@@ -155,7 +155,7 @@ typedef struct clone_plugin_t {
     int trusts_proxies;       /**< TrustedProxyEnable */
     int accepts_all_content;  /**< AcceptAllContent: bodies of GET, too */
     int max_headers;          /**< HTTPMaxHeaders */
-    int response_chunk;       /**< ResponseChunkSize, bytes */
+    apr_int64_t response_chunk; /**< ResponseChunkSize, bytes */
     const char *log_name;     /**< of the plug-in's log; NULL when not named */
     const char *log_level;    /**< NULL when not said */
     const clone_plugin_property_t *property;

@@ -229,6 +229,9 @@
 /** Bytes of a file that one finding quotes. */
 #define CLONE_QUOTE_MAX 64
 
+/** Paths of hosts that an index holds: a million take 100 MiB. */
+#define CLONE_MATCH_MAX 1000000
+
 /** Bytes of a path without parameters that is matched against patterns. */
 #define CLONE_PATH_MAX 8192
 
