@@ -14,8 +14,9 @@
  *     > a route without UriGroup
  *
  * so that "/app/x" wins over "/app/" and a star, that over a star and ".jsp",
- * and that over a lone star. A better host without a matching path does not
- * hide a worse one that has it. Of equals the first in the file wins.
+ * and that over a lone star. "/app/" and a star stand for "/app", too. A better
+ * host without a matching path does not hide a worse one that has it. Of
+ * equals the first in the file wins.
  */
 
 #include "clone_plugin.h"
@@ -39,7 +40,8 @@ typedef struct clone_match_hit_t {
  * @param findings is told of routes that another one hides entirely or in
  *        part; NULL when nobody wants to know
  * @param p for the result, which is constant then: threads may share it
- * @return never NULL
+ * @return NULL when the routes make more than CLONE_MATCH_MAX combinations of
+ *         hosts and paths, which is an error in findings then
  */
 const clone_match_t *clone_match_make(const clone_plugin_t *plugin,
                                       clone_findings_t *findings,
@@ -52,8 +54,10 @@ const clone_match_t *clone_match_make(const clone_plugin_t *plugin,
  * @param host without port, brackets of IPv6 kept, any case; may be empty
  * @param port of the Host header, else the scheme's; with VHostMatchingCompat
  *        that of the connection
- * @param path decoded and with dots resolved, as httpd's r->uri; a query in
- *        it, and parameters behind ';' in its segments, do not count
+ * @param path without query, decoded and with dots resolved, as httpd's
+ *        r->uri; parameters behind ';' in its segments do not count, and a
+ *        path with some that is longer than CLONE_PATH_MAX without them
+ *        matches nothing
  * @return 1 when there is a route
  */
 HA_CHECK_RESULT
