@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [--quiet] NEED...     NEED: build, demo, check, san, and for
+# deps.sh [--quiet] NEED...     NEED: build, demo, check, san, deb, and for
 # the benches bench, rivals, routers
 #
 # Installs what is missing for these needs from the distribution's packages:
@@ -66,6 +66,9 @@ rivals|dbd pgsql|libaprutil1-dbd-pgsql|apr-util-pgsql
 rivals|dbd sqlite3|libaprutil1-dbd-sqlite3|apr-util-sqlite
 routers|tool haproxy|haproxy|haproxy
 routers|tool nginx|nginx|nginx
+deb|tool dpkg-buildpackage|dpkg-dev|dpkg-dev
+deb|tool dh|debhelper|debhelper
+deb|tool lintian|lintian|lintian
 san|tool clang|clang libclang-rt-dev|clang compiler-rt
 san|tool valgrind|valgrind|valgrind
 san|tool cppcheck|cppcheck|cppcheck

@@ -34,6 +34,9 @@ endif
 ifneq ($(filter bench%,$(GOALS)),)
 NEEDS += bench
 endif
+ifneq ($(filter deb deb-smoke,$(GOALS)),)
+NEEDS += deb
+endif
 ifneq ($(filter bench-session deps-bench,$(GOALS)),)
 NEEDS += rivals
 endif
@@ -115,7 +118,7 @@ objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
         check-san fuzz fuzz-run soak demo bench-ratio bench-router \
         bench-seal bench-session bench-tools deps-bench install sim \
-        uninstall clean help
+        uninstall deb deb-smoke clean help
 .SECONDARY:
 
 all: $(SO)
@@ -318,6 +321,16 @@ $(OUT)/bench/seal_speed: $(OUT)/obj/bench/seal_speed.o $(OUT)/lib/core_ha.a
 bench-seal: $(OUT)/bench/seal_speed
 	@$<
 
+# ---- packages --------------------------------------------------------------
+# build/pkg/deb is what Debian calls debian/. The smoke test installs what was
+# built, and takes it away again.
+
+deb:
+	@sh build/pkg/deb.sh build $(OUT)
+	@sh build/pkg/deb.sh lint $(OUT)
+deb-smoke: deb
+	@sh build/pkg/deb.sh smoke $(OUT)
+
 # ---- install ---------------------------------------------------------------
 
 INSTALL := DESTDIR='$(DESTDIR)' OUT='$(OUT)' LIBEXECDIR='$(LIBEXECDIR)' \
@@ -354,5 +367,7 @@ help:
 #: make soak        histories under faults, SOAK_SECONDS=3600, memory watched
 #: make install     into the httpd that apxs names (DESTDIR= is honoured)
 #: make uninstall   undo it
+#: make deb         packages for Debian and its kin, into out/deb
+#: make deb-smoke   the same, installed, tried and purged
 #: make clean
 #: Variables: APXS=path/to/apxs CC=clang OUT=folder SAN=address|thread
