@@ -14,6 +14,7 @@
  *   clone_learn_hooks  clone ids that no configuration has
  *   clone_request  what is known of a request, and its variables
  *   clone_method   the choice: balancer in, member out
+ *   clone_headers  private headers: the client's out, ours in
  *   src/core       the rules of that choice, without httpd
  */
 #include <ap_provider.h>
@@ -23,6 +24,7 @@
 
 #include "clone_answer.h"
 #include "clone_cmds.h"
+#include "clone_headers.h"
 #include "clone_hooks.h"
 #include "clone_learn_hooks.h"
 #include "clone_method.h"
@@ -49,6 +51,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_post_config(clone_learn_hooks_open, NULL, NULL, APR_HOOK_MIDDLE);
     clone_learn_hooks_register(p);
     clone_answer_register();
+    clone_headers_register();
 }
 
 AP_DECLARE_MODULE(proxy_balancer_clone) = {

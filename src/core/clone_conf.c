@@ -12,6 +12,7 @@ void clone_conf_init(clone_conf_t *conf)
     conf->profile = HA_UNSET;
     conf->learn = HA_UNSET;
     clone_format_init(&conf->format);
+    conf->private_headers = HA_UNSET;
 }
 
 void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
@@ -21,6 +22,8 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
     conf->format = over->profile != HA_UNSET ? over->format : base->format;
     conf->profile = set_or(over->profile, base->profile);
     conf->learn = set_or(over->learn, base->learn);
+    conf->private_headers = set_or(over->private_headers,
+                                   base->private_headers);
 }
 
 int clone_conf_routing(const clone_conf_t *conf)
@@ -53,6 +56,16 @@ unsigned int clone_server_conf_learn_max(const clone_server_conf_t *conf)
     return (unsigned int)set_or(conf->learn_max, CLONE_LEARN_DEFAULT);
 }
 
+int clone_conf_private_headers(const clone_conf_t *conf)
+{
+    return set_or(conf->private_headers, 0);
+}
+
+clone_removal_e clone_server_conf_removal(const clone_server_conf_t *conf)
+{
+    return (clone_removal_e)set_or(conf->removal, CLONE_REMOVAL_ROUTED);
+}
+
 clone_server_conf_t *clone_server_conf_make(apr_pool_t *p)
 {
     clone_server_conf_t *conf = apr_palloc(p, sizeof(*conf));
@@ -60,6 +73,8 @@ clone_server_conf_t *clone_server_conf_make(apr_pool_t *p)
     clone_conf_init(&conf->any);
     conf->learn_max = HA_UNSET;
     conf->named = apr_array_make(p, 2, sizeof(clone_named_conf_t));
+    conf->removal = HA_UNSET;
+    conf->trusted = NULL;
     return conf;
 }
 
@@ -114,6 +129,8 @@ clone_server_conf_t *clone_server_conf_merge(const clone_server_conf_t *base,
     conf->learn_max = set_or(over->learn_max, base->learn_max);
     add_named(conf, base);
     add_named(conf, over);
+    conf->removal = set_or(over->removal, base->removal);
+    conf->trusted = over->trusted != NULL ? over->trusted : base->trusted;
     return conf;
 }
 

@@ -25,8 +25,16 @@ typedef struct clone_conf_t {
     int routing; /**< 1 on, 0 off */
     int profile; /**< a clone_profile_e */
     int learn;   /**< 1 on, 0 off */
+    int private_headers; /**< 1: members are told who the client is */
     clone_format_t format; /**< of CLONE_PROFILE_FREE; goes with profile */
 } clone_conf_t;
+
+/** From which proxied requests private headers of clients are removed. */
+typedef enum clone_removal_e {
+    CLONE_REMOVAL_ROUTED = 0, /**< from those that are routed */
+    CLONE_REMOVAL_ALL,        /**< from all */
+    CLONE_REMOVAL_NONE        /**< from none */
+} clone_removal_e;
 
 /** Settings of one server. */
 typedef struct clone_server_conf_t {
@@ -34,6 +42,10 @@ typedef struct clone_server_conf_t {
     apr_array_header_t *named; /**< of clone_named_conf_t */
     int learn_max;             /**< clone ids remembered; the main server's
                                     counts */
+    int removal;               /**< a clone_removal_e */
+    apr_array_header_t *trusted; /**< of whose private headers are believed;
+                                      what it holds is not the core's; NULL
+                                      until set */
 } clone_server_conf_t;
 
 /** Settings of one balancer. */
@@ -71,6 +83,12 @@ int clone_conf_learn(const clone_conf_t *conf);
 
 /** @return clone ids that are remembered, CLONE_LEARN_DEFAULT by default */
 unsigned int clone_server_conf_learn_max(const clone_server_conf_t *conf);
+
+/** @return 1 when members get private headers; off is the default */
+int clone_conf_private_headers(const clone_conf_t *conf);
+
+/** @return from which requests; from routed ones is the default */
+clone_removal_e clone_server_conf_removal(const clone_server_conf_t *conf);
 
 /** @return an empty record in p */
 clone_server_conf_t *clone_server_conf_make(apr_pool_t *p);

@@ -235,4 +235,8 @@
 /** Bytes of a path without parameters that is matched against patterns. */
 #define CLONE_PATH_MAX 8192
 
+/** Bytes of a private header's value; a longer one is left out. A client's
+ * certificate takes 1 to 6 kB. */
+#define CLONE_FIELD_MAX 16384
+
 #endif

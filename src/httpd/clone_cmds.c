@@ -2,6 +2,7 @@
 #include "clone_cmds.h"
 
 #include <apr_cstr.h>
+#include <apr_network_io.h>
 #include <apr_strings.h>
 #include <httpd.h>
 #include <mod_proxy.h>
@@ -122,6 +123,63 @@ static const char *set_learn_max(cmd_parms *cmd, void *unused,
     return NULL;
 }
 
+static const char *set_private_headers(cmd_parms *cmd, void *unused,
+                                       const char *arg)
+{
+    clone_conf_t *conf;
+    const char *error = find_scope(&conf, cmd);
+
+    return error != NULL ? error : read_flag(&conf->private_headers, cmd, arg);
+}
+
+static clone_server_conf_t *server_conf(const cmd_parms *cmd)
+{
+    const clone_server_t *server = ap_get_module_config(
+        cmd->server->module_config, &proxy_balancer_clone_module);
+
+    return server->conf;
+}
+
+static const char *set_removal(cmd_parms *cmd, void *unused, const char *arg)
+{
+    static const char *const words[] = { "routed", "all", "none" };
+    int i;
+
+    for (i = CLONE_REMOVAL_ROUTED; i <= CLONE_REMOVAL_NONE; i++) {
+        if (apr_cstr_casecmp(arg, words[i]) == 0) {
+            server_conf(cmd)->removal = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s must be routed, all or none, not '%s'",
+                        cmd->cmd->name, arg);
+}
+
+static const char *add_trusted(cmd_parms *cmd, void *unused, const char *arg)
+{
+    clone_server_conf_t *conf = server_conf(cmd);
+    apr_ipsubnet_t *net;
+    char *address = apr_pstrdup(cmd->temp_pool, arg);
+    char *bits = strchr(address, '/');
+
+    if (conf->trusted == NULL) {
+        conf->trusted = apr_array_make(cmd->pool, 4, sizeof(apr_ipsubnet_t *));
+    }
+    if (apr_cstr_casecmp(arg, "none") == 0) {
+        apr_array_clear(conf->trusted);
+        return NULL;
+    }
+    if (bits != NULL) {
+        *bits++ = '\0';
+    }
+    if (apr_ipsubnet_create(&net, address, bits, cmd->pool) != APR_SUCCESS) {
+        return apr_psprintf(cmd->pool, "%s must be addresses, with or without "
+                            "/bits, or None, not '%s'", cmd->cmd->name, arg);
+    }
+    APR_ARRAY_PUSH(conf->trusted, apr_ipsubnet_t *) = net;
+    return NULL;
+}
+
 static const char *refuse_both(cmd_parms *cmd)
 {
     return apr_psprintf(cmd->pool, "%s says what ProxyCloneProfile or "
@@ -211,6 +269,16 @@ const command_rec clone_cmds[] = {
     AP_INIT_TAKE1("ProxyCloneLearnMax", set_learn_max, NULL, RSRC_CONF,
                   "clone ids that are remembered for all balancers, 64 to "
                   "1048576 (default 4096)"),
+    AP_INIT_TAKE1("ProxyClonePrivateHeaders", set_private_headers, NULL,
+                  ANYWHERE,
+                  "On to tell members in $WS headers who the client is "
+                  "(default Off)"),
+    AP_INIT_TAKE1("ProxyCloneHeaderRemoval", set_removal, NULL, RSRC_CONF,
+                  "routed, all or none: from which proxied requests such "
+                  "headers of clients are removed (default routed)"),
+    AP_INIT_ITERATE("ProxyCloneTrustedProxy", add_trusted, NULL, RSRC_CONF,
+                    "addresses of proxies whose $WS headers are believed, "
+                    "10.0.0.1 or 10.0.0.0/8, or None (default None)"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 

@@ -93,6 +93,14 @@ static int is_sticky(const proxy_balancer *balancer)
     return balancer->s->sticky[0] != '\0';
 }
 
+static int is_open_to_all(const server_rec *s)
+{
+    const clone_server_t *server = ap_get_module_config(
+        s->module_config, &proxy_balancer_clone_module);
+
+    return clone_server_conf_removal(server->conf) == CLONE_REMOVAL_NONE;
+}
+
 static int check_one(place_t *place, apr_pool_t *p)
 {
     if (place->conf.routing == 0 && is_ours(place->balancer)) {
@@ -112,6 +120,14 @@ static int check_one(place_t *place, apr_pool_t *p)
                      is_ours(place->balancer)
                      ? "lbmethod is " CLONE_METHOD_NAME
                      : "ProxyCloneRouting is On");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (place->conf.private_headers == 1 && is_open_to_all(place->s)) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, place->s, CRLOG(0150)
+                     "%s: %s: ProxyClonePrivateHeaders is On, and with "
+                     "ProxyCloneHeaderRemoval none every client could say in "
+                     "them who he is; take one of them away",
+                     where(place, p), place->balancer->s->name);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;
@@ -242,6 +258,10 @@ static int install_one(place_t *place, apr_pool_t *pconf)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (known->is_wanted) {
+        clone_server_t *server = ap_get_module_config(
+            place->s->module_config, &proxy_balancer_clone_module);
+
+        server->is_routing = 1;
         put_over(balancer, pconf);
     }
     return OK;

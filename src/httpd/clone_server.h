@@ -21,6 +21,7 @@
 typedef struct clone_server_t {
     clone_server_conf_t *conf; /**< what the directives said */
     apr_hash_t *known;         /**< balancer's name to clone_known_t */
+    int is_routing;            /**< 1 when one of them is to be routed */
 } clone_server_t;
 
 /** What start-up found out about one balancer of one server. */

@@ -23,6 +23,9 @@
  * 0104 info    start: a balancer is routed by clone, over which lbmethod
  * 0105 warning BalancerPersist brought back a state without clone routing
  * 0120 crit    no memory or no random bytes for clone ids that are learned
+ * 0150 crit    members get private headers, and clients may send them
+ * 0151 debug   private headers of a client are removed
+ * 0152 debug   private trailers of a client are removed
  * 0201 debug   the decision for one request
  * 0202 debug   nobody may serve a request
  * 0203 trace1  a cookie or parameter is no session of the profile

@@ -17,6 +17,7 @@ MODES = {
     "delay": "answer after so many seconds: 'delay 0.5'",
     "hang": "take the request, answer when the mode changes",
     "status": "answer with this status: 'status 503'",
+    "header": "answer with this header, too: 'header X-Name value'",
     "close": "take the whole request, close without a byte",
     "close-early": "close without reading the body",
     "reset": "take the whole request, reset the connection",

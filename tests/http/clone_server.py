@@ -200,6 +200,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def normal(self, what, length, sha):
         self.send_response(int(what[1]) if what[0] == "status" else 200)
+        if what[0] == "header":
+            self.send_header(what[1], what[2])
         reply = {"clone": CLONE, "method": self.command, "path": self.path,
                  "body_len": length, "body_sha": sha}
         if self.path.startswith("/app/"):

@@ -30,6 +30,17 @@ WRONG = [
     ("ProxyCloneProfile tomcat jetty",
      "ProxyCloneProfile takes one argument, how the application servers "
      "write clone ids"),
+    ("ProxyClonePrivateHeaders Perhaps",
+     "ProxyClonePrivateHeaders must be On or Off, not 'Perhaps'"),
+    ("ProxyCloneHeaderRemoval some",
+     "ProxyCloneHeaderRemoval must be routed, all or none, not 'some'"),
+    ("ProxyCloneTrustedProxy 10.0.0.1 nowhere.example",
+     "ProxyCloneTrustedProxy must be addresses, with or without /bits, or "
+     "None, not 'nowhere.example'"),
+    ("ProxyCloneTrustedProxy 10.0.0.0/99", "not '10.0.0.0/99'"),
+    ("ProxyCloneTrustedProxy 10.0.0.0/", "not '10.0.0.0/'"),
+    ("ProxyCloneHeaderRemoval none\nProxyClonePrivateHeaders On\n"
+     "<Proxy balancer://x>\n" + MEMBER + "</Proxy>", "CR0150"),
     ("ProxyCloneProfile", "ProxyCloneProfile takes one argument, how the"),
     ("ProxyCloneFormat", "ProxyCloneFormat: needs separator="),
     ("ProxyCloneFormat position=first",

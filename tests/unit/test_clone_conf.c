@@ -33,7 +33,8 @@ static const member_t members[] = {
     { "routing", offsetof(clone_conf_t, routing), 1, 0 },
     { "profile", offsetof(clone_conf_t, profile), CLONE_PROFILE_JETTY,
       CLONE_PROFILE_WEBSPHERE },
-    { "learn", offsetof(clone_conf_t, learn), 0, 1 }
+    { "learn", offsetof(clone_conf_t, learn), 0, 1 },
+    { "private_headers", offsetof(clone_conf_t, private_headers), 1, 0 }
 };
 
 static int *member_of(clone_conf_t *conf, const member_t *member)
@@ -146,6 +147,7 @@ START_TEST(what_nobody_set_has_a_safe_default)
     ck_assert_int_eq(clone_conf_learn(&conf), 1);
     conf.learn = 0;
     ck_assert_int_eq(clone_conf_learn(&conf), 0);
+    ck_assert_int_eq(clone_conf_private_headers(&conf), 0);
     conf.routing = 1;
     conf.profile = CLONE_PROFILE_WEBLOGIC;
     ck_assert_int_eq(clone_conf_routing(&conf), 1);
@@ -247,6 +249,26 @@ START_TEST(a_merge_leaves_both_sides_as_they_were)
 }
 END_TEST
 
+START_TEST(a_host_s_own_word_on_removal_and_trust_holds)
+{
+    clone_server_conf_t *base = clone_server_conf_make(p);
+    clone_server_conf_t *over = clone_server_conf_make(p);
+    clone_server_conf_t *merged;
+
+    ck_assert_int_eq(clone_server_conf_removal(base), CLONE_REMOVAL_ROUTED);
+    base->removal = CLONE_REMOVAL_ALL;
+    base->trusted = apr_array_make(p, 1, sizeof(void *));
+    merged = clone_server_conf_merge(base, over, p);
+    ck_assert_int_eq(clone_server_conf_removal(merged), CLONE_REMOVAL_ALL);
+    ck_assert_ptr_eq(merged->trusted, base->trusted);
+    over->removal = CLONE_REMOVAL_ROUTED;
+    over->trusted = apr_array_make(p, 1, sizeof(void *));
+    merged = clone_server_conf_merge(base, over, p);
+    ck_assert_int_eq(clone_server_conf_removal(merged), CLONE_REMOVAL_ROUTED);
+    ck_assert_ptr_eq(merged->trusted, over->trusted);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("clone_conf");
@@ -270,6 +292,7 @@ int main(void)
     tcase_add_test(tests, a_server_s_own_members_are_merged_too);
     tcase_add_test(tests, one_balancer_s_settings_leave_the_others_alone);
     tcase_add_test(tests, a_merge_leaves_both_sides_as_they_were);
+    tcase_add_test(tests, a_host_s_own_word_on_removal_and_trust_holds);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
