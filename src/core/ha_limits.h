@@ -79,11 +79,14 @@
 #define HA_FORM_MAX (HA_SESSION_MAX * 3)
 
 /**
- * A log is folded into a snapshot when it holds this many records or this
- * many bytes more than its snapshot, whichever comes first: a reader decodes
- * at most this much garbage.
+ * A log is folded into a snapshot when it holds so many records more than
+ * that, or so many bytes: a reader decodes at most this much garbage. It may
+ * be folded from fewer records on, once what was appended is half as much
+ * again as the snapshot: so folding sends less than the appends did, and a
+ * change of 100 bytes to a session of 4 kB a tenth of the session.
  */
-#define HA_FOLD_RECORDS 16
+#define HA_FOLD_RECORDS_MIN 16
+#define HA_FOLD_RECORDS_MAX 64
 #define HA_FOLD_BYTES (16 * 1024)
 
 /** Bytes of one cookie value that is looked at; longer ones are refused. */

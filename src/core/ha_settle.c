@@ -18,10 +18,14 @@ static apr_uint32_t end_sec(const ha_session_env_t *env)
  * newer code stay behind the snapshot and do not count. */
 static int is_long(const ha_peer_t *peer)
 {
+    unsigned int records = peer->fold.records
+                           - apr_hash_count(peer->image->records);
+    apr_size_t appended = peer->fold.good - peer->fold.head;
+
     return peer->fold.result == HA_FOLD_OK
-           && (peer->fold.records - apr_hash_count(peer->image->records)
-                   > HA_FOLD_RECORDS
-               || peer->fold.good - peer->fold.head > HA_FOLD_BYTES);
+           && (records > HA_FOLD_RECORDS_MAX || appended > HA_FOLD_BYTES
+               || (records > HA_FOLD_RECORDS_MIN
+                   && appended > peer->fold.head + peer->fold.head / 2));
 }
 
 /* Whether a peer holds records that should be sealed in another way. */

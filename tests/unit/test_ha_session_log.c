@@ -56,10 +56,10 @@ static void fill_log(void)
 {
     int i;
 
-    for (i = 1; i < HA_FOLD_RECORDS; i++) {
+    for (i = 1; i < HA_FOLD_RECORDS_MIN; i++) {
         ck_assert_str_eq(bench_save(bench, session, "n=1"), "2/2");
     }
-    ck_assert_uint_eq(bench_records(bench, 0), HA_FOLD_RECORDS);
+    ck_assert_uint_eq(bench_records(bench, 0), HA_FOLD_RECORDS_MIN);
     store_fake_log(fake);
 }
 
@@ -78,7 +78,7 @@ START_TEST(a_log_is_folded_when_it_has_become_long)
         const char *op = apr_psprintf(pool, "n=%d", i);
 
         ck_assert_str_eq(bench_save(bench, session, op), "2/2");
-        ck_assert_uint_le(bench_records(bench, 0), HA_FOLD_RECORDS);
+        ck_assert_uint_le(bench_records(bench, 0), HA_FOLD_RECORDS_MIN);
     }
     expect_load("hit n=99 user=ada");
 }
@@ -101,7 +101,7 @@ START_TEST(a_reader_folds_what_writers_left_long)
 {
     int i;
 
-    for (i = 0; i < HA_FOLD_RECORDS; i++) {
+    for (i = 0; i < HA_FOLD_RECORDS_MIN; i++) {
         span_t record = bench_record(bench, "n=1");
 
         store_fake_append(fake, 0, bench->sid.key, record);
@@ -271,7 +271,7 @@ START_TEST(what_newer_code_wrote_survives_our_folding)
     store_fake_append(fake, 0, bench->sid.key, known);
     store_fake_append(fake, 1, bench->sid.key, kind);
     expect_load("hit user=ada");
-    while (bench_records(bench, 0) < HA_FOLD_RECORDS) {
+    while (bench_records(bench, 0) < HA_FOLD_RECORDS_MIN) {
         ck_assert_str_eq(bench_save(bench, session, "n=1"), "2/2");
     }
     while (bench_records(bench, 0) > 2) {
@@ -286,7 +286,7 @@ START_TEST(records_that_folding_cannot_shorten_are_not_folded_each_time)
 {
     int i;
 
-    for (i = 0; i < HA_FOLD_RECORDS * 2; i++) {
+    for (i = 0; i < HA_FOLD_RECORDS_MIN * 2; i++) {
         const char *body = apr_psprintf(pool, "%d", i);
         span_t record = raw(1, 9, body, strlen(body));
 

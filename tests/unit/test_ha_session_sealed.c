@@ -80,11 +80,11 @@ START_TEST(a_sealed_session_lives_and_ends_as_any_other)
 {
     int i;
 
-    for (i = 0; i < 2 * HA_FOLD_RECORDS; i++) {
+    for (i = 0; i < 2 * HA_FOLD_RECORDS_MIN; i++) {
         ck_assert_str_eq(bench_save(bench, session, "n=1 -user"), "2/2");
         ck_assert_str_eq(bench_save(bench, session, "user=eve"), "2/2");
     }
-    ck_assert_uint_le(bench_records(bench, 0), HA_FOLD_RECORDS + 1);
+    ck_assert_uint_le(bench_records(bench, 0), HA_FOLD_RECORDS_MIN + 1);
     expect_load("hit n=1 user=eve");
     ck_assert(span_is_equal(item(0), item(1)));
     ck_assert_str_eq(bench_end(bench, session), "2/2");

@@ -5,6 +5,7 @@
 #include <check.h>
 
 #include <apr_general.h>
+#include <apr_strings.h>
 
 #include "session_bench.h"
 
@@ -135,11 +136,76 @@ START_TEST(a_long_log_is_folded_though_enough_have_it)
 
     use_bench(3, 3);
     session = bench_create(bench, "user=ada");
-    for (i = 0; i < HA_FOLD_RECORDS * 2; i++) {
+    for (i = 0; i < HA_FOLD_RECORDS_MIN * 2; i++) {
         ck_assert_uint_eq(save(session, 1).copies, 3);
     }
-    ck_assert_uint_le(bench_records(bench, 0), HA_FOLD_RECORDS + 1);
+    ck_assert_uint_le(bench_records(bench, 0), HA_FOLD_RECORDS_MIN + 1);
     store_fake_log(fake);
+}
+END_TEST
+
+#define WRITES 200
+
+/* Bytes of memcached's protocol that a store would have sent for writes. */
+static const ha_store_ops_t *plain;
+static apr_size_t sent;
+
+static void count_sent(ha_store_t *store, const char *key, ha_call_t *calls,
+                       unsigned int count, apr_uint32_t ttl_sec,
+                       apr_time_t deadline, apr_pool_t *p)
+{
+    unsigned int i;
+
+    for (i = 0; i < count; i++) {
+        if (calls[i].verb != HA_GET) {
+            sent += strlen("append  0 1800 150 noreply\r\n\r\ngets \r\n")
+                    + 2 * strlen(key) + calls[i].data.len;
+        }
+    }
+    plain->run(store, key, calls, count, ttl_sec, deadline, p);
+}
+
+/* Bytes that a change of 100 bytes sends, on average, to a session with so
+ * many attributes of 200 bytes, by requests that load it first. */
+static apr_size_t cost_of_change(int attributes)
+{
+    char value[201] = { 0 };
+    ha_op_t op = { { "n", 1 }, { value, 100 }, 0 };
+    const char *many = "n=0";
+    ha_store_ops_t counting;
+    int i;
+
+    use_bench(1, 1);
+    memset(value, 'x', 200);
+    for (i = 0; i < attributes; i++) {
+        many = apr_psprintf(pool, "%s a%d=%s", many, i, value);
+    }
+    bench_create(bench, many);
+    plain = bench->env.store->ops;
+    counting = *plain;
+    counting.run = count_sent;
+    bench->env.store->ops = &counting;
+    sent = 0;
+    for (i = 0; i < WRITES; i++) {
+        ha_session_t *session = loaded();
+        ha_saved_t saved;
+
+        value[i % 100] ^= 1;
+        bench->env.now += 1000;
+        bench->env.writer += 1;
+        ha_session_save(session, &saved, &bench->env, &op, 1);
+        ck_assert_uint_eq(saved.copies, 1);
+        ck_assert_uint_le(bench_records(bench, 0), HA_FOLD_RECORDS_MAX + 1);
+    }
+    bench->env.store->ops = plain;
+    store_fake_log(fake);
+    return sent / WRITES;
+}
+
+START_TEST(a_small_change_of_a_large_session_sends_a_tenth_of_it)
+{
+    ck_assert_uint_le(cost_of_change(20), 4096 / 10);
+    ck_assert_uint_le(cost_of_change(60), 12288 / 10);
 }
 END_TEST
 
@@ -180,11 +246,14 @@ int main(void)
     int failed;
 
     suite_add_tcase(suite, tests);
+    tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, what_is_enough_costs_no_further_round);
     tcase_add_test(tests, what_is_not_enough_takes_a_stand_in);
     tcase_add_test(tests, a_number_is_needed_whoever_is_away);
     tcase_add_test(tests, a_long_log_is_folded_though_enough_have_it);
+    tcase_add_test(tests,
+                   a_small_change_of_a_large_session_sends_a_tenth_of_it);
     tcase_add_test(tests, an_end_goes_to_all_though_few_are_enough);
     tcase_add_test(
         tests,
