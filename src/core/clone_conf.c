@@ -145,9 +145,16 @@ int clone_server_conf_is_named(const clone_server_conf_t *conf,
 void clone_server_conf_of(clone_conf_t *effective,
                           const clone_server_conf_t *conf, const char *name)
 {
+    clone_server_conf_with(effective, conf, &conf->any, name);
+}
+
+void clone_server_conf_with(clone_conf_t *effective,
+                            const clone_server_conf_t *conf,
+                            const clone_conf_t *file, const char *name)
+{
     const clone_named_conf_t *named = find_named(conf, name);
 
-    *effective = conf->any;
+    clone_conf_merge(effective, &conf->any, file);
     if (named != NULL) {
         clone_conf_merge(effective, effective, &named->conf);
     }

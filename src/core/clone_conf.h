@@ -11,6 +11,7 @@
  * over the main server:
  *
  *   this balancer here > this balancer in the main server
+ *     > plugin-cfg.xml, for a balancer of that file
  *     > any balancer here > any balancer in the main server > the default
  */
 
@@ -129,5 +130,15 @@ int clone_server_conf_is_named(const clone_server_conf_t *conf,
  */
 void clone_server_conf_of(clone_conf_t *effective,
                           const clone_server_conf_t *conf, const char *name);
+
+/**
+ * The same for a balancer of plugin-cfg.xml.
+ *
+ * @param file what the file says of it: more than settings for any balancer,
+ *        less than its own
+ */
+void clone_server_conf_with(clone_conf_t *effective,
+                            const clone_server_conf_t *conf,
+                            const clone_conf_t *file, const char *name);
 
 #endif

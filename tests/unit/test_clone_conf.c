@@ -231,6 +231,26 @@ START_TEST(one_balancer_s_settings_leave_the_others_alone)
 }
 END_TEST
 
+START_TEST(a_file_wins_over_the_server_and_loses_to_the_name)
+{
+    clone_server_conf_t *conf = clone_server_conf_make(p);
+    clone_conf_t file;
+    clone_conf_t got;
+
+    clone_conf_init(&file);
+    conf->any.profile = CLONE_PROFILE_TOMCAT;
+    clone_server_conf_with(&got, conf, &file, "balancer://a");
+    ck_assert_int_eq(got.profile, CLONE_PROFILE_TOMCAT);
+    file.profile = CLONE_PROFILE_WEBSPHERE_PLUS;
+    clone_server_conf_with(&got, conf, &file, "balancer://a");
+    ck_assert_int_eq(got.profile, CLONE_PROFILE_WEBSPHERE_PLUS);
+    clone_server_conf_named(conf, "balancer://a")->profile =
+        CLONE_PROFILE_JETTY;
+    clone_server_conf_with(&got, conf, &file, "balancer://a");
+    ck_assert_int_eq(got.profile, CLONE_PROFILE_JETTY);
+}
+END_TEST
+
 START_TEST(a_merge_leaves_both_sides_as_they_were)
 {
     clone_server_conf_t *base = clone_server_conf_make(p);
@@ -291,6 +311,7 @@ int main(void)
         LENGTH_OF(scopes));
     tcase_add_test(tests, a_server_s_own_members_are_merged_too);
     tcase_add_test(tests, one_balancer_s_settings_leave_the_others_alone);
+    tcase_add_test(tests, a_file_wins_over_the_server_and_loses_to_the_name);
     tcase_add_test(tests, a_merge_leaves_both_sides_as_they_were);
     tcase_add_test(tests, a_host_s_own_word_on_removal_and_trust_holds);
     srunner_run_all(runner, CK_ENV);
