@@ -100,16 +100,30 @@ int clone_hooks_pre_request(proxy_worker **worker, proxy_balancer **balancer,
 }
 
 /*
+ * A host without an address: mod_proxy calls that an error of its own, 500,
+ * and says nothing else of it than this.
+ */
+static int is_unresolved(const request_rec *r, int rc)
+{
+    const char *notes = apr_table_get(r->notes, "error-notes");
+
+    return rc == HTTP_INTERNAL_SERVER_ERROR && notes != NULL
+           && ap_strstr_c(notes, "DNS lookup failure for") != NULL;
+}
+
+/*
  * Whether an attempt failed before the member had the request, so that
  * another one may have it. mod_proxy_http says 503 to a connection that could
  * not be made; a 503 that the member answered came after create_req. Other
  * schemes, ways through another proxy and a ping= that failed stay with
  * mod_proxy's own loop.
  */
-static int is_unreached(const clone_request_t *req, const proxy_worker *worker,
+static int is_unreached(const clone_request_t *req, const request_rec *r,
+                        const proxy_worker *worker,
                         const proxy_server_conf *conf, int rc)
 {
-    return rc == HTTP_SERVICE_UNAVAILABLE && !req->is_sent
+    return (rc == HTTP_SERVICE_UNAVAILABLE || is_unresolved(r, rc))
+           && !req->is_sent
            && conf->proxies->nelts == 0
            && apr_cstr_casecmpn(worker->s->scheme, "http", 4) == 0;
 }
@@ -158,12 +172,14 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
         proxy_balancer *balancer = req->shown;
 
         rc = attempt(req, r, worker, conf, url, proxyhost, proxyport);
-        if (!is_unreached(req, worker, conf, rc)) {
+        if (!is_unreached(req, r, worker, conf, rc)) {
             return hand_back(req, r, given, rc);
         }
         if (req->tried->nelts >= req->shown->s->max_attempts) {
             break;
         }
+        apr_table_unset(r->notes, "error-notes");
+        apr_table_unset(r->notes, "verbose-error-to");
         url = apr_pstrdup(r->pool, req->url);
         rc = ap_proxy_pre_request(&worker, &balancer, r, conf, &url);
         if (rc == OK && ap_proxy_initialize_worker(worker, r->server,

@@ -42,6 +42,20 @@ def test_a_refused_request_goes_to_the_next_clone_with_its_body(httpd, clones):
     assert len(three["C"].requests) == len(BODIES)
 
 
+def test_a_host_without_an_address_fails_over_like_a_dead_one(httpd, clones):
+    three = clones("A", "B")
+    text = shop(three).replace("http://127.0.0.1:", "http://nowhere.invalid:",
+                               1)
+    server = httpd(text, own=OWN)
+    allow_dead(server)
+    server.log.allow("AH00898: DNS lookup failure")
+    for method, size, chunked in BODIES:
+        answer, sha = send(server, method, size, chunked, headers=cookie("A"))
+        assert served(answer) == ("B", "failover"), (method, size, chunked)
+        assert arrived_whole(answer, size, sha), (method, size, chunked)
+    assert [served(server.get("/"))[0] for _ in range(4)] == ["B"] * 4
+
+
 def test_a_connect_time_out_goes_to_the_next_clone_with_its_body(httpd,
                                                                  clones):
     three = clones("B", "C")
