@@ -15,6 +15,8 @@
  *   clone_request  what is known of a request, and its variables
  *   clone_method   the choice: balancer in, member out
  *   clone_headers  private headers: the client's out, ours in
+ *   clone_config   plugin-cfg.xml: balancers at start, changes while running,
+ *                  which requests it is for
  *   src/core       the rules of that choice, without httpd
  */
 #include <ap_provider.h>
@@ -25,6 +27,10 @@
 #include "clone_answer.h"
 #include "clone_cmds.h"
 #include "clone_headers.h"
+#include "clone_config.h"
+#include "clone_config_limit.h"
+#include "clone_config_match.h"
+#include "clone_config_method.h"
 #include "clone_hooks.h"
 #include "clone_learn_hooks.h"
 #include "clone_method.h"
@@ -33,15 +39,29 @@
 static void register_hooks(apr_pool_t *p)
 {
     static const char *const balancer[] = { "mod_proxy_balancer.c", NULL };
+    static const char *const mappers[] = { "mod_proxy.c", "mod_rewrite.c",
+                                           NULL };
 
     /* Before the configuration is read: it may say lbmethod=clone. */
     ap_register_provider(p, PROXY_LBMETHOD, CLONE_METHOD_NAME, "0",
                          &clone_method);
+    ap_register_provider(p, PROXY_LBMETHOD, CLONE_CONFIG_METHOD_NAME, "0",
+                         &clone_config_method);
+    clone_config_limit_register();
+    ap_hook_pre_config(clone_config_prepare, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(clone_server_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(clone_config_start, NULL, balancer,
+                        APR_HOOK_REALLY_FIRST);
+    ap_hook_child_init(clone_config_child, balancer, NULL, APR_HOOK_LAST);
+    ap_hook_translate_name(clone_config_translate, mappers, NULL,
+                           APR_HOOK_FIRST);
+    ap_hook_fixups(clone_config_fixups, NULL, NULL, APR_HOOK_LAST);
     ap_hook_post_config(clone_server_install, NULL, balancer, APR_HOOK_FIRST);
     ap_hook_post_config(clone_server_report, balancer, NULL, APR_HOOK_LAST);
     proxy_hook_pre_request(clone_hooks_pre_request, NULL, balancer,
                            APR_HOOK_REALLY_FIRST);
+    proxy_hook_scheme_handler(clone_config_attempt, NULL, NULL,
+                              APR_HOOK_REALLY_FIRST - 1);
     proxy_hook_scheme_handler(clone_hooks_scheme_handler, NULL, NULL,
                               APR_HOOK_REALLY_FIRST);
     proxy_hook_post_request(clone_hooks_post_request, NULL, balancer,

@@ -7,6 +7,7 @@
 #include <httpd.h>
 #include <mod_proxy.h>
 
+#include "clone_config_cmds.h"
 #include "clone_server.h"
 
 APLOG_USE_MODULE(proxy_balancer_clone);
@@ -279,6 +280,13 @@ const command_rec clone_cmds[] = {
     AP_INIT_ITERATE("ProxyCloneTrustedProxy", add_trusted, NULL, RSRC_CONF,
                     "addresses of proxies whose $WS headers are believed, "
                     "10.0.0.1 or 10.0.0.0/8, or None (default None)"),
+    AP_INIT_TAKE1("ProxyCloneConfig", clone_config_set_file, NULL, RSRC_CONF,
+                  "the plugin-cfg.xml of WebSphere or Liberty whose hosts, "
+                  "paths, clusters and servers are to be served"),
+    AP_INIT_TAKE12("ProxyCloneConfigReserve", clone_config_set_reserve, NULL,
+                   RSRC_CONF,
+                   "how many members of each cluster, and how many clusters, "
+                   "may come while the server runs (default 8 2)"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 
@@ -297,5 +305,6 @@ void *clone_cmds_merge(apr_pool_t *p, void *base, void *over)
     clone_server_t *server = apr_pcalloc(p, sizeof(*server));
 
     server->conf = clone_server_conf_merge(main_server->conf, host->conf, p);
+    server->config = main_server->config;
     return server;
 }

@@ -81,20 +81,11 @@ static int is_ready_now(proxy_worker *worker, server_rec *s)
     return PROXY_WORKER_IS_USABLE(worker);
 }
 
-/*
- * Requests that follow their session count for the method under ours, as they
- * do for mod_proxy_balancer: by its own rule, or by that of byrequests.
- */
-static void account(proxy_balancer *balancer, proxy_balancer_method *base,
-                    proxy_worker *elected, server_rec *s)
+void clone_method_count(proxy_balancer *balancer, proxy_worker *elected)
 {
     int total = 0;
     int i;
 
-    if (base->updatelbstatus != NULL) {
-        (void)base->updatelbstatus(balancer, elected, s);
-        return;
-    }
     for (i = 0; i < balancer->workers->nelts; i++) {
         proxy_worker *worker = worker_at(balancer, (unsigned int)i);
 
@@ -104,6 +95,21 @@ static void account(proxy_balancer *balancer, proxy_balancer_method *base,
         }
     }
     elected->s->lbstatus -= total;
+}
+
+/*
+ * Requests that follow their session count for the method under ours, as they
+ * do for mod_proxy_balancer: by its own rule, or by that of byrequests.
+ */
+static void account(proxy_balancer *balancer, proxy_balancer_method *base,
+                    proxy_worker *elected, server_rec *s)
+{
+    if (base->updatelbstatus != NULL) {
+        (void)base->updatelbstatus(balancer, elected, s);
+    }
+    else {
+        clone_method_count(balancer, elected);
+    }
 }
 
 static proxy_worker *find_by_session(proxy_balancer *balancer,

@@ -16,4 +16,9 @@
  */
 extern proxy_balancer_method clone_method;
 
+/**
+ * Count a request that followed its session as byrequests would have.
+ */
+void clone_method_count(proxy_balancer *balancer, proxy_worker *elected);
+
 #endif

@@ -5,6 +5,7 @@
 #include <http_config.h>
 #include <http_log.h>
 
+#include "clone_config_match.h"
 #include "clone_server.h"
 #include "clone_values.h"
 #include "log_tags.h"
@@ -83,8 +84,12 @@ clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer)
     clone_request_t *req = apr_pcalloc(r->pool, sizeof(*req));
 
     req->shown = copy_of(balancer, r->pool);
-    req->cookie = apr_pstrdup(r->pool, balancer->s->sticky);
-    req->parameter = apr_pstrdup(r->pool, balancer->s->sticky_path);
+    req->cookie = clone_config_cookie(r);
+    req->parameter = clone_config_parameter(r);
+    if (req->cookie == NULL) {
+        req->cookie = apr_pstrdup(r->pool, balancer->s->sticky);
+        req->parameter = apr_pstrdup(r->pool, balancer->s->sticky_path);
+    }
     req->tried = apr_array_make(r->pool, 2, sizeof(proxy_worker *));
     ap_set_module_config(r->request_config, &proxy_balancer_clone_module, req);
     return req;

@@ -15,6 +15,8 @@
 #include <apr_strings.h>
 #include <http_log.h>
 
+#include "clone_config.h"
+#include "clone_config_method.h"
 #include "clone_method.h"
 #include "log_tags.h"
 
@@ -290,6 +292,8 @@ int clone_server_install(apr_pool_t *pconf, apr_pool_t *plog,
             sizeof(*server));
 
         server->known = apr_hash_make(pconf);
+        /* the file's balancers come to virtual hosts in the child only */
+        server->is_routing = clone_config_of(at) != NULL;
         ap_set_module_config(at->module_config, &proxy_balancer_clone_module,
                              server);
     }
@@ -333,11 +337,17 @@ int clone_server_report(apr_pool_t *pconf, apr_pool_t *plog,
 proxy_balancer_method *clone_server_base(server_rec *s, const char *name)
 {
     const clone_known_t *known = known_of(s, name);
+    clone_config_cluster_t cluster;
 
-    /* A balancer that balancer-manager added while the server runs. */
+    /* A balancer of the file's reserve, or one that balancer-manager added
+     * while the server runs. */
     return known != NULL && known->base != NULL
                ? known->base
-               : ap_lookup_provider(PROXY_LBMETHOD, DEFAULT_BASE, "0");
+               : ap_lookup_provider(PROXY_LBMETHOD,
+                                    clone_config_cluster(&cluster, s, name,
+                                                         NULL)
+                                    ? CLONE_CONFIG_METHOD_NAME : DEFAULT_BASE,
+                                    "0");
 }
 
 int clone_server_is_routed(server_rec *s, const proxy_balancer *balancer)
@@ -353,5 +363,9 @@ void clone_server_settings(clone_conf_t *effective, server_rec *s,
     const clone_server_t *server = ap_get_module_config(
         s->module_config, &proxy_balancer_clone_module);
 
-    clone_server_conf_of(effective, server->conf, name);
+    clone_conf_t file;
+
+    clone_conf_init(&file);
+    clone_config_settings(&file, s, name);
+    clone_server_conf_with(effective, server->conf, &file, name);
 }

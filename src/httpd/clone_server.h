@@ -21,6 +21,8 @@
 typedef struct clone_server_t {
     clone_server_conf_t *conf; /**< what the directives said */
     apr_hash_t *known;         /**< balancer's name to clone_known_t */
+    struct clone_config_t *config; /**< plugin-cfg.xml; the same record for
+                                    all servers, or NULL */
     int is_routing;            /**< 1 when one of them is to be routed */
 } clone_server_t;
 

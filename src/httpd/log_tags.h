@@ -30,6 +30,29 @@
  * 0202 debug   nobody may serve a request
  * 0203 trace1  a cookie or parameter is no session of the profile
  * 0204 debug   a member has refused a request that may go on elsewhere
+ * 0400 info    start: what plugin-cfg.xml comes to
+ * 0401 error   restart: plugin-cfg.xml is bad, what was accepted last goes on
+ * 0402 warning something in plugin-cfg.xml is probably not meant so
+ * 0403 info    something in plugin-cfg.xml is read in a certain way, or unused
+ * 0404 crit    shared memory or a lock for plugin-cfg.xml cannot be made
+ * 0405 error   a child will not see changes of plugin-cfg.xml
+ * 0406 crit    a cluster of plugin-cfg.xml cannot be a balancer
+ * 0407 warning https transports are not used: SSLProxyEngine is not On
+ * 0408 warning https transports are not verified: SSLProxyVerify says nothing
+ * 0409 debug   a child goes by a changed plugin-cfg.xml, too
+ * 0410 notice  plugin-cfg.xml has changed and is in effect
+ * 0411 error   plugin-cfg.xml has changed and is bad, or is gone
+ * 0412 notice  plugin-cfg.xml is as it was accepted before
+ * 0413 error   mod_proxy does not take an address of a changed plugin-cfg.xml
+ * 0414 error   no room for a member that has come
+ * 0415 error   no balancer in reserve for a cluster that has come
+ * 0416 notice  a member has come
+ * 0417 notice  a member has left
+ * 0418 info    a member is set otherwise
+ * 0419 error   a child cannot follow a changed plugin-cfg.xml
+ * 0420 debug   which host and path of plugin-cfg.xml a request matches
+ * 0421 info    a request is for a cluster without a balancer
+ * 0422 info    a body is over the cluster's PostSizeLimit
  * 0210 trace1  a member sets or ends the session's cookie
  * 0211 debug   a clone id is learned from a member's answer
  */

@@ -104,6 +104,18 @@ WRONG = [
      "ProxyCloneRouting Off\n</Proxy>",
      "CR0102: main server: balancer://x: ProxyCloneRouting is Off, but "
      "lbmethod is clone; take one of them away"),
+    ("ProxyCloneConfig",
+     "ProxyCloneConfig takes one argument, the plugin-cfg.xml of"),
+    ("ProxyCloneConfig none.xml",
+     "ProxyCloneConfig: "),
+    ("<VirtualHost *>\nProxyCloneConfig x\n</VirtualHost>",
+     "ProxyCloneConfig cannot occur within <VirtualHost> section"),
+    ("ProxyCloneConfigReserve -1", "ProxyCloneConfigReserve: the number of "
+     "members must be between 0 and 1000, not '-1'"),
+    ("ProxyCloneConfigReserve 1 x", "ProxyCloneConfigReserve: the number of "
+     "clusters must be between 0 and 100, not 'x'"),
+    ("<VirtualHost *>\nProxyCloneConfigReserve 1\n</VirtualHost>",
+     "ProxyCloneConfigReserve cannot occur within <VirtualHost> section"),
 ]
 
 
