@@ -77,7 +77,10 @@ static int find_redirect(unsigned int *found, const view_t *view, span_t route)
         if (!find_any(&at, view, route)) {
             return 0;
         }
-        route = view->members[at].redirect;
+        if (view->members[at].redirect == NULL) {
+            return 0;
+        }
+        route = span_of_text(view->members[at].redirect);
         if (find_ready(found, view, route)) {
             return 1;
         }
@@ -120,7 +123,7 @@ static unsigned int spares_wanted(const view_t *view, int lbset)
 /* The best score of one round in one set, against the best so far. */
 static int place_round(unsigned int *best, double *best_score,
                        const view_t *view, int lbset, round_e round,
-                       span_t key)
+                       apr_uint64_t key)
 {
     unsigned int left = round == ROUND_SPARE ? spares_wanted(view, lbset)
                                              : view->count;
@@ -136,7 +139,7 @@ static int place_round(unsigned int *best, double *best_score,
             continue;
         }
         left--;
-        score = ha_place_score(key, member->name, member->weight);
+        score = ha_place_score_of(key, member->name, member->weight);
         if (score > *best_score) {
             *best_score = score;
             *best = i;
@@ -147,7 +150,7 @@ static int place_round(unsigned int *best, double *best_score,
 }
 
 static int place_in_set(unsigned int *best, const view_t *view, int lbset,
-                        span_t key)
+                        apr_uint64_t key)
 {
     double score = 0;
     int regular = place_round(best, &score, view, lbset, ROUND_REGULAR, key);
@@ -177,8 +180,9 @@ static int next_set(int *lbset, int *is_first, const view_t *view)
     return is_found;
 }
 
-static int place(unsigned int *best, const view_t *view, span_t key)
+static int place(unsigned int *best, const view_t *view, span_t session)
 {
+    apr_uint64_t key = ha_place_hash(session);
     int lbset = 0;
     int is_first = 1;
 

@@ -27,7 +27,8 @@ typedef enum clone_reason_e {
 typedef struct clone_member_t {
     span_t name;         /**< what placement hashes; alike on all routers */
     span_t route;        /**< its clone id, may be empty */
-    span_t redirect;     /**< clone id that takes its sessions, may be empty */
+    const char *redirect; /**< clone id that takes its sessions, may be empty
+                               or NULL; text, because few are ever read */
     unsigned int weight; /**< share of sessions that are placed, at least 1 */
     int lbset;           /**< lower sets are asked first */
     unsigned int is_usable : 1;   /**< up, or due for another trial */

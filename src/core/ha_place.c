@@ -34,14 +34,25 @@ static void put_number(unsigned char *to, apr_uint64_t number)
     }
 }
 
+apr_uint64_t ha_place_hash(span_t key)
+{
+    return hash_of(key);
+}
+
 double ha_place_score(span_t key, span_t name, unsigned int weight)
+{
+    return ha_place_score_of(hash_of(key), name, weight);
+}
+
+double ha_place_score_of(apr_uint64_t key_hash, span_t name,
+                         unsigned int weight)
 {
     /* Each half is hashed alone, so "ab"+"c" and "a"+"bc" differ, and no
      * buffer has to hold both. */
     unsigned char halves[2 * sizeof(apr_uint64_t)];
     double u;
 
-    put_number(halves, hash_of(key));
+    put_number(halves, key_hash);
     put_number(halves + sizeof(apr_uint64_t), hash_of(name));
     u = (double)(hash_of(span_of((const char *)halves, sizeof(halves))) >> 12);
     /* 52 bits and a half, because 53 and a half would round up to u = 1. */
@@ -108,12 +119,14 @@ static void move_up(unsigned int *order, unsigned int from, unsigned int to)
 void ha_place_order(unsigned int *order, const ha_place_node_t *nodes,
                     unsigned int count, unsigned int replicas, span_t key)
 {
+    apr_uint64_t key_hash = hash_of(key);
     double scores[HA_NODES_MAX];
     unsigned int owners;
     unsigned int i;
 
     for (i = 0; i < count; i++) {
-        scores[i] = ha_place_score(key, nodes[i].name, nodes[i].weight);
+        scores[i] = ha_place_score_of(key_hash, nodes[i].name,
+                                      nodes[i].weight);
     }
     sort_by_score(order, scores, nodes, count);
     for (owners = 1; owners < replicas && owners < count; owners++) {

@@ -34,6 +34,19 @@ typedef struct ha_place_node_t {
  */
 double ha_place_score(span_t key, span_t name, unsigned int weight);
 
+/** What scoring needs of a key, to be worked out once for many names. */
+apr_uint64_t ha_place_hash(span_t key);
+
+/**
+ * The score of a key by its hash: the same number as ha_place_score().
+ *
+ * @param key_hash ha_place_hash() of the key
+ * @param name the node's name
+ * @param weight at least 1
+ */
+double ha_place_score_of(apr_uint64_t key_hash, span_t name,
+                         unsigned int weight);
+
 /**
  * Order all nodes for one key: owners first, then stand-ins.
  *

@@ -36,7 +36,7 @@ static void view_member(clone_member_t *member, const proxy_worker *worker,
     const proxy_worker_shared *s = worker->s;
 
     member->route = span_of_text(s->route);
-    member->redirect = span_of_text(s->redirect);
+    member->redirect = s->redirect;
     /* The route is the same on all routers; the URL may not be. */
     member->name = s->route[0] != '\0' ? member->route
                                        : span_of_text(s->name_ex);

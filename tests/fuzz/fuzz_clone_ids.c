@@ -32,6 +32,7 @@ static void demand_within(span_t part, span_t whole)
 
 static void choose(const clone_ids_t *sessions, unsigned int count)
 {
+    static const char *const redirects[] = { "B", "C", "A" };
     clone_member_t members[3];
     clone_choice_t choice;
     unsigned int i;
@@ -39,7 +40,7 @@ static void choose(const clone_ids_t *sessions, unsigned int count)
     memset(members, 0, sizeof(members));
     for (i = 0; i < 3; i++) {
         members[i].route = span_of(&"ABC"[i], 1);
-        members[i].redirect = span_of(&"BCA"[i], 1);
+        members[i].redirect = redirects[i];
         members[i].name = members[i].route;
         members[i].weight = 100;
         members[i].is_usable = i != 0;

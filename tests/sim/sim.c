@@ -102,7 +102,6 @@ static void build(unsigned int count, unsigned int zones)
         snprintf(world.name[i], NAME, "n%04u", i);
         snprintf(zone[i % zones], sizeof(zone[0]), "z%u", i % zones);
         member->name = member->route = span_of_text(world.name[i]);
-        member->redirect = span_of_text("");
         member->weight = 1;
         member->is_usable = 1;
         world.node[i].name = member->name;

@@ -107,6 +107,7 @@ static const row_t rows[] = {
 
 typedef struct fixture_t {
     clone_member_t members[MEMBERS_MAX];
+    char redirects[MEMBERS_MAX][32];
     unsigned int count;
     clone_ids_t sessions[CLONE_VALUES_MAX];
     unsigned int session_count;
@@ -114,7 +115,8 @@ typedef struct fixture_t {
 
 static void add_member(fixture_t *fix, const char *word, apr_size_t len)
 {
-    clone_member_t *member = &fix->members[fix->count++];
+    unsigned int at = fix->count++;
+    clone_member_t *member = &fix->members[at];
     apr_size_t route_len = strspn(word, "ABCDEFGH");
     apr_size_t i;
 
@@ -141,7 +143,10 @@ static void add_member(fixture_t *fix, const char *word, apr_size_t len)
             member->is_spare = 1;
             break;
         case '>':
-            member->redirect = span_of(word + i + 1, len - i - 1);
+            ck_assert(len - i <= sizeof(fix->redirects[0]));
+            memcpy(fix->redirects[at], word + i + 1, len - i - 1);
+            fix->redirects[at][len - i - 1] = '\0';
+            member->redirect = fix->redirects[at];
             return;
         default:
             ck_assert(word[i] >= '0' && word[i] <= '9');
