@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLONE_BOARD_H
+#define CLONE_BOARD_H
+
+/**
+ * @file clone_board.h
+ * What all processes know of each member: when it was asked last, since when
+ * it drains, and how many requests are under way to it.
+ *
+ * Plain data in memory that processes share. All functions may be called by
+ * any thread of any process at any time, and take no lock.
+ */
+
+#include <apr_time.h>
+
+#include "clone_sessions.h"
+#include "ha_base.h"
+
+/** The shared record. */
+typedef struct clone_board_t clone_board_t;
+
+/** A member's number; 0 is none: the board is full. */
+typedef unsigned int clone_slot_no;
+
+/** The number under which those who wait for a member are counted. */
+#define CLONE_SLOT_WAITERS 1
+
+/** Bytes of the key that session hashes are made with. */
+#define CLONE_BOARD_KEY 16
+
+/** One request under way, as clone_board_enter() gave it. */
+typedef struct clone_flight_t {
+    clone_slot_no slot;
+    int cell; /**< where it is counted; negative: in the slot itself */
+} clone_flight_t;
+
+/** @return bytes of a board */
+apr_size_t clone_board_size(void);
+
+/** @return 1 when zeroed memory was laid out by clone_board_init() */
+int clone_board_is_made(const clone_board_t *board);
+
+/**
+ * Lay a board out in zeroed memory, once.
+ *
+ * @param key random bytes that nobody else knows
+ */
+void clone_board_init(clone_board_t *board,
+                      const unsigned char key[CLONE_BOARD_KEY]);
+
+/**
+ * The hash that names a session of a balancer.
+ *
+ * @param balancer its name
+ * @param session the part of an id that lasts as long as the session
+ */
+apr_uint64_t clone_board_hash(const clone_board_t *board, span_t balancer,
+                              span_t session);
+
+/**
+ * A member's number; the first who asks makes it.
+ *
+ * @param balancer its name
+ * @param member its clone id, or its URL where it has none
+ * @return the number, the same for everybody; 0 when there are too many
+ */
+clone_slot_no clone_board_slot(clone_board_t *board, span_t balancer,
+                               span_t member);
+
+/** Note the end of a request. */
+void clone_board_note(clone_board_t *board, clone_slot_no slot,
+                      apr_time_t now);
+
+/** @return when the last request ended; 0 when there was none */
+apr_time_t clone_board_last(const clone_board_t *board, clone_slot_no slot);
+
+/** Note that a session found no room in the table, and when it is over. */
+void clone_board_miss(clone_board_t *board, clone_slot_no slot,
+                      apr_time_t until);
+
+/** @return until when there may be sessions that are not in the table */
+apr_time_t clone_board_missed(const clone_board_t *board, clone_slot_no slot);
+
+/**
+ * Note whether a member drains.
+ *
+ * @param is_draining 1 when it does
+ * @param now since when, unless it did before
+ * @return since when it does; 0 when it does not
+ */
+apr_time_t clone_board_drain(clone_board_t *board, clone_slot_no slot,
+                             int is_draining, apr_time_t now);
+
+/**
+ * Count a request of this process as under way.
+ *
+ * @return for clone_board_leave(), by the same process
+ */
+clone_flight_t clone_board_enter(clone_board_t *board, clone_slot_no slot);
+
+/** It is not any more. */
+void clone_board_leave(clone_board_t *board, clone_flight_t flight);
+
+/**
+ * Requests under way to a member.
+ *
+ * What a process counted ends with the process, however that ended.
+ */
+unsigned int clone_board_flights(clone_board_t *board, clone_slot_no slot);
+
+/** A new process begins: forget what another one of its number counted. */
+void clone_board_begin(clone_board_t *board);
+
+#endif
