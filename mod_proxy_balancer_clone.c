@@ -17,6 +17,9 @@
  *   clone_headers  private headers: the client's out, ours in
  *   clone_config   plugin-cfg.xml: balancers at start, changes while running,
  *                  which requests it is for
+ *   clone_track    sessions and requests at each member
+ *   clone_keep     members that were taken out, over restarts
+ *   clone_admin    members seen and changed, for scripts
  *   src/core       the rules of that choice, without httpd
  */
 #include <ap_provider.h>
@@ -24,6 +27,7 @@
 #include <http_config.h>
 #include <mod_proxy.h>
 
+#include "clone_admin.h"
 #include "clone_answer.h"
 #include "clone_cmds.h"
 #include "clone_headers.h"
@@ -32,9 +36,26 @@
 #include "clone_config_match.h"
 #include "clone_config_method.h"
 #include "clone_hooks.h"
+#include "clone_keep.h"
 #include "clone_learn_hooks.h"
 #include "clone_method.h"
 #include "clone_server.h"
+#include "clone_track.h"
+
+static void register_tracking(void)
+{
+    static const char *const balancer[] = { "mod_proxy_balancer.c", NULL };
+
+    ap_hook_post_config(clone_keep_look, NULL, balancer, APR_HOOK_FIRST);
+    ap_hook_post_config(clone_track_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(clone_keep_restore, balancer, NULL, APR_HOOK_LAST);
+    ap_hook_child_init(clone_track_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    proxy_hook_scheme_handler(clone_track_begin, NULL, NULL,
+                              APR_HOOK_REALLY_FIRST);
+    ap_hook_log_transaction(clone_track_end, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_log_transaction(clone_keep_watch, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(clone_admin_handler, NULL, NULL, APR_HOOK_MIDDLE);
+}
 
 static void register_hooks(apr_pool_t *p)
 {
@@ -70,6 +91,7 @@ static void register_hooks(apr_pool_t *p)
                       APR_HOOK_REALLY_FIRST);
     ap_hook_post_config(clone_learn_hooks_open, NULL, NULL, APR_HOOK_MIDDLE);
     clone_learn_hooks_register(p);
+    register_tracking();
     clone_answer_register();
     clone_headers_register();
 }

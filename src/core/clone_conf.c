@@ -9,6 +9,9 @@ static int set_or(int over, int base)
 void clone_conf_init(clone_conf_t *conf)
 {
     conf->routing = HA_UNSET;
+    conf->session_idle_sec = HA_UNSET;
+    conf->drain_deadline_msec = HA_UNSET;
+    conf->drain_within_msec = HA_UNSET;
     conf->profile = HA_UNSET;
     conf->learn = HA_UNSET;
     clone_format_init(&conf->format);
@@ -19,6 +22,12 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
                       const clone_conf_t *over)
 {
     conf->routing = set_or(over->routing, base->routing);
+    conf->session_idle_sec = set_or(over->session_idle_sec,
+                                    base->session_idle_sec);
+    conf->drain_deadline_msec = set_or(over->drain_deadline_msec,
+                                       base->drain_deadline_msec);
+    conf->drain_within_msec = set_or(over->drain_within_msec,
+                                     base->drain_within_msec);
     conf->format = over->profile != HA_UNSET ? over->format : base->format;
     conf->profile = set_or(over->profile, base->profile);
     conf->learn = set_or(over->learn, base->learn);
@@ -29,6 +38,30 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
 int clone_conf_routing(const clone_conf_t *conf)
 {
     return set_or(conf->routing, 0);
+}
+
+unsigned int clone_conf_session_idle(const clone_conf_t *conf)
+{
+    return (unsigned int)set_or(conf->session_idle_sec, 30 * 60);
+}
+
+apr_interval_time_t clone_conf_drain_deadline(const clone_conf_t *conf)
+{
+    int msec = set_or(conf->drain_deadline_msec, CLONE_NEVER);
+
+    return msec == CLONE_NEVER ? -1 : apr_time_from_msec(
+        (apr_interval_time_t)msec);
+}
+
+apr_interval_time_t clone_conf_drain_within(const clone_conf_t *conf)
+{
+    return apr_time_from_msec(
+        (apr_interval_time_t)set_or(conf->drain_within_msec, 5 * 60 * 1000));
+}
+
+unsigned int clone_server_conf_sessions(const clone_server_conf_t *conf)
+{
+    return (unsigned int)set_or(conf->sessions, CLONE_SESSIONS_DEFAULT);
 }
 
 clone_profile_e clone_conf_profile(const clone_conf_t *conf)
@@ -71,6 +104,8 @@ clone_server_conf_t *clone_server_conf_make(apr_pool_t *p)
     clone_server_conf_t *conf = apr_palloc(p, sizeof(*conf));
 
     clone_conf_init(&conf->any);
+    conf->sessions = HA_UNSET;
+    conf->state_dir = NULL;
     conf->learn_max = HA_UNSET;
     conf->named = apr_array_make(p, 2, sizeof(clone_named_conf_t));
     conf->removal = HA_UNSET;
@@ -126,6 +161,9 @@ clone_server_conf_t *clone_server_conf_merge(const clone_server_conf_t *base,
     clone_server_conf_t *conf = clone_server_conf_make(p);
 
     clone_conf_merge(&conf->any, &base->any, &over->any);
+    conf->sessions = set_or(over->sessions, base->sessions);
+    conf->state_dir = over->state_dir != NULL ? over->state_dir
+                                              : base->state_dir;
     conf->learn_max = set_or(over->learn_max, base->learn_max);
     add_named(conf, base);
     add_named(conf, over);

@@ -17,13 +17,24 @@
 
 #include <apr_pools.h>
 #include <apr_tables.h>
+#include <apr_time.h>
 
 #include "clone_ids.h"
 #include "ha_base.h"
 
+/** A deadline that never comes. */
+#define CLONE_NEVER (-2)
+
+/** Sessions counted exactly, if nothing is said: 1.2 MB. */
+#define CLONE_SESSIONS_DEFAULT 100000
+
 /** Settings of one scope; each HA_UNSET until a directive sets it. */
 typedef struct clone_conf_t {
     int routing; /**< 1 on, 0 off */
+    int session_idle_sec;    /**< after which a session is over */
+    int drain_deadline_msec; /**< after which sessions leave a member that
+                                  drains; CLONE_NEVER */
+    int drain_within_msec;   /**< over this time, then */
     int profile; /**< a clone_profile_e */
     int learn;   /**< 1 on, 0 off */
     int private_headers; /**< 1: members are told who the client is */
@@ -40,6 +51,9 @@ typedef enum clone_removal_e {
 /** Settings of one server. */
 typedef struct clone_server_conf_t {
     clone_conf_t any;          /**< for all its balancers */
+    int sessions;              /**< counted exactly; of the main server */
+    const char *state_dir;     /**< what outlives a stop; likewise; NULL until
+                                    a directive sets it */
     apr_array_header_t *named; /**< of clone_named_conf_t */
     int learn_max;             /**< clone ids remembered; the main server's
                                     counts */
@@ -68,6 +82,18 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
 
 /** @return 1 when routing is on; off is the default */
 int clone_conf_routing(const clone_conf_t *conf);
+
+/** @return seconds until an idle session is over; 1800 is the default */
+unsigned int clone_conf_session_idle(const clone_conf_t *conf);
+
+/** @return after which sessions leave; negative for never, the default */
+apr_interval_time_t clone_conf_drain_deadline(const clone_conf_t *conf);
+
+/** @return time over which they leave; five minutes is the default */
+apr_interval_time_t clone_conf_drain_within(const clone_conf_t *conf);
+
+/** @return sessions counted exactly */
+unsigned int clone_server_conf_sessions(const clone_server_conf_t *conf);
 
 /** @return the profile; websphere is the default */
 clone_profile_e clone_conf_profile(const clone_conf_t *conf);

@@ -17,6 +17,7 @@
 #include "clone_learn_hooks.h"
 #include "clone_server.h"
 #include "clone_set_cookie.h"
+#include "clone_track.h"
 #include "log_tags.h"
 
 APLOG_USE_MODULE(proxy_balancer_clone);
@@ -61,7 +62,8 @@ static void tell(const clone_answer_t *answer)
 /* All who want to know, in this order. */
 static const listener_f listeners[] = {
     tell,
-    clone_learn_hooks_answer
+    clone_learn_hooks_answer,
+    clone_track_answer
 };
 
 static int is_before(const watch_t *watch, const char *line)

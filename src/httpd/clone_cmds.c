@@ -9,6 +9,8 @@
 
 #include "clone_config_cmds.h"
 #include "clone_server.h"
+#include "clone_sessions.h"
+#include "ha_interval.h"
 
 APLOG_USE_MODULE(proxy_balancer_clone);
 
@@ -101,11 +103,18 @@ static const char *set_learn(cmd_parms *cmd, void *unused, const char *arg)
     return error != NULL ? error : read_flag(&conf->learn, cmd, arg);
 }
 
-static const char *set_learn_max(cmd_parms *cmd, void *unused,
-                                 const char *arg)
+static clone_server_conf_t *server_conf(const cmd_parms *cmd)
 {
-    clone_server_t *server = ap_get_module_config(
+    const clone_server_t *server = ap_get_module_config(
         cmd->server->module_config, &proxy_balancer_clone_module);
+
+    return server->conf;
+}
+
+/* A number of the whole host, in the main server's record. */
+static const char *take_number(int *number, cmd_parms *cmd, const char *arg,
+                               int least, int most)
+{
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     char *end;
     apr_int64_t n;
@@ -114,14 +123,19 @@ static const char *set_learn_max(cmd_parms *cmd, void *unused,
         return error;
     }
     n = apr_strtoi64(arg, &end, 10);
-    if (end == arg || *end != '\0' || n < CLONE_LEARN_MIN
-        || n > CLONE_LEARN_MAX) {
+    if (end == arg || *end != '\0' || n < least || n > most) {
         return apr_psprintf(cmd->pool, "%s must be between %d and %d, not "
-                            "'%s'", cmd->cmd->name, CLONE_LEARN_MIN,
-                            CLONE_LEARN_MAX, arg);
+                            "'%s'", cmd->cmd->name, least, most, arg);
     }
-    server->conf->learn_max = (int)n;
+    *number = (int)n;
     return NULL;
+}
+
+static const char *set_learn_max(cmd_parms *cmd, void *unused,
+                                 const char *arg)
+{
+    return take_number(&server_conf(cmd)->learn_max, cmd, arg,
+                       CLONE_LEARN_MIN, CLONE_LEARN_MAX);
 }
 
 static const char *set_private_headers(cmd_parms *cmd, void *unused,
@@ -131,14 +145,6 @@ static const char *set_private_headers(cmd_parms *cmd, void *unused,
     const char *error = find_scope(&conf, cmd);
 
     return error != NULL ? error : read_flag(&conf->private_headers, cmd, arg);
-}
-
-static clone_server_conf_t *server_conf(const cmd_parms *cmd)
-{
-    const clone_server_t *server = ap_get_module_config(
-        cmd->server->module_config, &proxy_balancer_clone_module);
-
-    return server->conf;
 }
 
 static const char *set_removal(cmd_parms *cmd, void *unused, const char *arg)
@@ -179,6 +185,86 @@ static const char *add_trusted(cmd_parms *cmd, void *unused, const char *arg)
     }
     APR_ARRAY_PUSH(conf->trusted, apr_ipsubnet_t *) = net;
     return NULL;
+}
+
+/* ---- live sessions and drains ------------------------------------------- */
+
+#define IDLE_LEAST apr_time_from_sec(1)
+#define IDLE_MOST apr_time_from_sec(CLONE_SESSION_IDLE_MAX)
+
+static const char *take_interval(apr_interval_time_t *interval,
+                                 const cmd_parms *cmd, const char *arg,
+                                 apr_interval_time_t least)
+{
+    if (ha_interval_parse(interval, arg) != HA_INTERVAL_OK
+        || *interval < least || *interval > IDLE_MOST) {
+        return apr_psprintf(cmd->pool, "%s must be between %s and 10d, with a "
+                            "unit (ms, s, m, h, d; default s), not '%s'",
+                            cmd->cmd->name, least > 0 ? "1s" : "0", arg);
+    }
+    return NULL;
+}
+
+static const char *set_session_idle(cmd_parms *cmd, void *unused,
+                                    const char *arg)
+{
+    clone_conf_t *conf;
+    apr_interval_time_t idle = 0;
+    const char *error = find_scope(&conf, cmd);
+
+    if (error == NULL) {
+        error = take_interval(&idle, cmd, arg, IDLE_LEAST);
+    }
+    if (error == NULL) {
+        conf->session_idle_sec = (int)apr_time_sec(idle);
+    }
+    return error;
+}
+
+static const char *set_drain_deadline(cmd_parms *cmd, void *unused,
+                                      const char *arg, const char *within)
+{
+    clone_conf_t *conf;
+    apr_interval_time_t deadline = 0;
+    apr_interval_time_t spread = 0;
+    const char *error = find_scope(&conf, cmd);
+
+
+    if (error != NULL) {
+        return error;
+    }
+    if (within == NULL && apr_cstr_casecmp(arg, "none") == 0) {
+        conf->drain_deadline_msec = CLONE_NEVER;
+        return NULL;
+    }
+    error = take_interval(&deadline, cmd, arg, 0);
+    if (error == NULL && within != NULL) {
+        error = take_interval(&spread, cmd, within, 0);
+    }
+    if (error == NULL) {
+        conf->drain_deadline_msec = (int)apr_time_as_msec(deadline);
+        conf->drain_within_msec = within != NULL
+                                      ? (int)apr_time_as_msec(spread)
+                                      : HA_UNSET;
+    }
+    return error;
+}
+
+static const char *set_sessions(cmd_parms *cmd, void *unused, const char *arg)
+{
+    return take_number(&server_conf(cmd)->sessions, cmd, arg,
+                       CLONE_SESSIONS_LEAST, CLONE_SESSIONS_MAX);
+}
+
+static const char *set_state_dir(cmd_parms *cmd, void *unused,
+                                 const char *arg)
+{
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (error == NULL) {
+        server_conf(cmd)->state_dir = arg;
+    }
+    return error;
 }
 
 static const char *refuse_both(cmd_parms *cmd)
@@ -255,6 +341,19 @@ const command_rec clone_cmds[] = {
     AP_INIT_TAKE1("ProxyCloneRouting", set_routing, NULL, ANYWHERE,
                   "On to follow the clone ids of a session, Off to leave the "
                   "balancer as it is (default Off)"),
+    AP_INIT_TAKE1("ProxyCloneSessionIdle", set_session_idle, NULL, ANYWHERE,
+                  "time after which the application servers end an idle "
+                  "session, 1s to 10d (default 30m)"),
+    AP_INIT_TAKE12("ProxyCloneDrainDeadline", set_drain_deadline, NULL,
+                   ANYWHERE,
+                   "None, or the time after which sessions leave a member "
+                   "that drains, the idle ones first, and the time over which "
+                   "they do (default None)"),
+    AP_INIT_TAKE1("ProxyCloneSessions", set_sessions, NULL, RSRC_CONF,
+                  "live sessions that are counted exactly (default 100000)"),
+    AP_INIT_TAKE1("ProxyCloneStateDir", set_state_dir, NULL, RSRC_CONF,
+                  "directory for what outlives a stop: members taken out "
+                  "(default proxy_clone in DefaultRuntimeDir)"),
     AP_INIT_TAKE1("ProxyCloneProfile", set_profile, NULL, ANYWHERE,
                   "how the application servers write clone ids: websphere, "
                   "websphere-plus, tomcat, jetty, wildfly, wildfly-ranked, "

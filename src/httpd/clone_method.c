@@ -7,6 +7,7 @@
 #include "clone_learn_hooks.h"
 #include "clone_request.h"
 #include "clone_server.h"
+#include "clone_track.h"
 #include "log_tags.h"
 
 APLOG_USE_MODULE(proxy_balancer_clone);
@@ -119,6 +120,7 @@ static proxy_worker *find_by_session(proxy_balancer *balancer,
     const clone_ids_t *sessions = clone_learn_hooks_view(req, members,
                                                          balancer, r);
 
+    clone_track_hide(members, balancer, req, r);
     for (;;) {
         proxy_worker *worker;
 

@@ -26,6 +26,12 @@
  * 0150 crit    members get private headers, and clients may send them
  * 0151 debug   private headers of a client are removed
  * 0152 debug   private trailers of a client are removed
+ * 0140 crit    no shared memory to count sessions in
+ * 0141 warning the directory for what outlives a stop cannot be made
+ * 0142 warning the file of members that were taken out cannot be read
+ * 0143 warning the file of members that were taken out makes no sense
+ * 0144 info    start: members stand as they were asked to before
+ * 0145 crit    no shared memory to remember members that were taken out
  * 0201 debug   the decision for one request
  * 0202 debug   nobody may serve a request
  * 0203 trace1  a cookie or parameter is no session of the profile
@@ -55,6 +61,8 @@
  * 0422 info    a body is over the cluster's PostSizeLimit
  * 0210 trace1  a member sets or ends the session's cookie
  * 0211 debug   a clone id is learned from a member's answer
+ * 0300 warning an administrator took a member out, or back
+ * 0301 warning the file of members that were taken out cannot be written
  */
 
 /*

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from admin import WRONG as ADMIN_WRONG
 from backend import balancer
 from httpd import STOCK, documented, named
 from process import wait_until
@@ -104,6 +105,7 @@ WRONG = [
      "ProxyCloneRouting Off\n</Proxy>",
      "CR0102: main server: balancer://x: ProxyCloneRouting is Off, but "
      "lbmethod is clone; take one of them away"),
+    *ADMIN_WRONG,
     ("ProxyCloneConfig",
      "ProxyCloneConfig takes one argument, the plugin-cfg.xml of"),
     ("ProxyCloneConfig none.xml",

@@ -31,6 +31,11 @@ typedef struct member_t {
 
 static const member_t members[] = {
     { "routing", offsetof(clone_conf_t, routing), 1, 0 },
+    { "session_idle_sec", offsetof(clone_conf_t, session_idle_sec), 60, 90 },
+    { "drain_deadline_msec", offsetof(clone_conf_t, drain_deadline_msec), 0,
+      CLONE_NEVER },
+    { "drain_within_msec", offsetof(clone_conf_t, drain_within_msec), 0,
+      1000 },
     { "profile", offsetof(clone_conf_t, profile), CLONE_PROFILE_JETTY,
       CLONE_PROFILE_WEBSPHERE },
     { "learn", offsetof(clone_conf_t, learn), 0, 1 },
@@ -152,6 +157,51 @@ START_TEST(what_nobody_set_has_a_safe_default)
     conf.profile = CLONE_PROFILE_WEBLOGIC;
     ck_assert_int_eq(clone_conf_routing(&conf), 1);
     ck_assert_int_eq(clone_conf_profile(&conf), CLONE_PROFILE_WEBLOGIC);
+}
+END_TEST
+
+START_TEST(a_drain_has_no_deadline_unless_it_is_said)
+{
+    clone_conf_t conf;
+
+    clone_conf_init(&conf);
+    ck_assert_uint_eq(clone_conf_session_idle(&conf), 1800);
+    ck_assert_int_lt(clone_conf_drain_deadline(&conf), 0);
+    ck_assert_int_eq(clone_conf_drain_within(&conf),
+                     300 * APR_USEC_PER_SEC);
+    conf.session_idle_sec = 60;
+    conf.drain_deadline_msec = 0;
+    conf.drain_within_msec = 1;
+    ck_assert_uint_eq(clone_conf_session_idle(&conf), 60);
+    ck_assert_int_eq(clone_conf_drain_deadline(&conf), 0);
+    ck_assert_int_eq(clone_conf_drain_within(&conf), 1000);
+    conf.drain_deadline_msec = CLONE_NEVER;
+    ck_assert_int_lt(clone_conf_drain_deadline(&conf), 0);
+}
+END_TEST
+
+START_TEST(a_server_s_own_settings_are_merged)
+{
+    clone_server_conf_t *base = clone_server_conf_make(p);
+    clone_server_conf_t *over = clone_server_conf_make(p);
+    clone_server_conf_t *merged = clone_server_conf_merge(base, over, p);
+
+    ck_assert_uint_eq(clone_server_conf_sessions(merged),
+                      CLONE_SESSIONS_DEFAULT);
+    ck_assert_ptr_null(merged->state_dir);
+    base->sessions = 5000;
+    base->state_dir = "base";
+    merged = clone_server_conf_merge(base, over, p);
+    ck_assert_uint_eq(clone_server_conf_sessions(merged), 5000);
+    ck_assert_str_eq(merged->state_dir, "base");
+    over->sessions = 6000;
+    over->state_dir = "over";
+    merged = clone_server_conf_merge(base, over, p);
+    ck_assert_uint_eq(clone_server_conf_sessions(merged), 6000);
+    ck_assert_str_eq(merged->state_dir, "over");
+    /* any and named: the rows above */
+    ck_assert_int_eq(merged->any.routing, HA_UNSET);
+    ck_assert_int_eq(merged->named->nelts, 0);
 }
 END_TEST
 
@@ -306,6 +356,8 @@ int main(void)
     tcase_add_loop_test(tests, merge_mixes_no_members, 0, LENGTH_OF(members));
     tcase_add_test(tests, a_free_form_goes_with_the_profile);
     tcase_add_test(tests, what_nobody_set_has_a_safe_default);
+    tcase_add_test(tests, a_drain_has_no_deadline_unless_it_is_said);
+    tcase_add_test(tests, a_server_s_own_settings_are_merged);
     tcase_add_loop_test(
         tests, the_name_wins_over_the_server_and_the_host_over_the_main, 0,
         LENGTH_OF(scopes));
