@@ -77,21 +77,27 @@ def stat_of(pid):
     return words[0], int(words[2])
 
 
+def states_of(pid):
+    """The state of each of its threads; empty when it is gone."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    stats = [stat_of(f"{pid}/task/{thread}") for thread in threads]
+    return [stat[0] for stat in stats if stat]
+
+
 def is_alive(pid):
-    """Does it run? A zombie nobody has waited for does not."""
-    stat = stat_of(pid)
-    return stat is not None and stat[0] not in "ZX"
+    """Does it run? A zombie nobody has waited for does not. A killed process
+    is one before the last of its threads has ended, and its ports are closed
+    with that."""
+    return any(state not in "ZX" for state in states_of(pid))
 
 
 def is_stopped(pid):
     """Has every thread of it stopped, or ended? A signal reaches a process
     at once, each of its threads when the kernel next schedules it."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    stats = (stat_of(f"{pid}/task/{thread}") for thread in threads)
-    return all(stat is None or stat[0] in "TtZX" for stat in stats)
+    return all(state in "TtZX" for state in states_of(pid))
 
 
 def group_of(leader):
