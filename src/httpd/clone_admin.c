@@ -514,6 +514,10 @@ static int take_command(request_rec *r)
     if (r->args != NULL) {
         return refuse(r, HTTP_BAD_REQUEST, "a command has no parameters");
     }
+    if (is_ending(r)) {
+        /* Our members are no longer those that the next children have. */
+        return refuse(r, HTTP_SERVICE_UNAVAILABLE, "httpd is restarting");
+    }
     rc = read_body(&body, r);
     if (rc != OK) {
         r->connection->keepalive = AP_CONN_CLOSE;

@@ -29,6 +29,13 @@ def make(httpd, clones):
     return factory
 
 
+def restart(server, conf=None):
+    """Gracefully, until nobody of before answers any more."""
+    before = server.children()
+    server.graceful(conf)
+    wait_until(lambda: not any(map(is_alive, before)), 20, "end of children")
+
+
 def visit(server, clone_id, count, first=0):
     for n in range(first, first + count):
         server.get("/", headers=cookie(clone_id, session=f"s{n}"))
@@ -226,7 +233,7 @@ def test_a_drain_outlives_restarts(make):
     site.admin.do("stop", "B")
     site.page.set(site.clones["C"], D=1)
     for _ in range(2):
-        site.graceful()
+        restart(site)
         assert site.admin.member("A")["drain_since"] == since
         assert [site.admin.member(m)["flags"] for m in "ABC"] \
             == ["N", "S", "D"]
@@ -249,9 +256,9 @@ def test_what_the_configuration_says_is_not_remembered(make):
     assert [site.admin.member(m)["flags"] for m in "ABC"] == ["N", "N", ""]
     site.admin.do("undrain", "A")
     site.admin.do("drain", "C", force=True)
-    site.graceful()
+    restart(site)
     assert [site.admin.member(m)["flags"] for m in "ABC"] == ["", "N", "N"]
-    site.graceful(site.conf.replace("status=+N", ""))
+    restart(site, site.conf.replace("status=+N", ""))
     assert [site.admin.member(m)["flags"] for m in "ABC"] == ["", "", "N"]
     site.admin.do("undrain", "C")
     site.stop()
@@ -263,7 +270,7 @@ def test_a_member_that_was_away_is_drained_when_it_is_back(make):
     site = make()
     site.admin.do("drain", "A")
     whole = site.conf
-    site.graceful(whole.replace(site.clones["A"].member(), ""))
+    restart(site, whole.replace(site.clones["A"].member(), ""))
     assert site.admin.get("?balancer=shop&member=A").status == 404
     site.admin.do("drain", "B")
     site.stop()
@@ -275,7 +282,7 @@ def test_a_member_that_was_away_is_drained_when_it_is_back(make):
 def test_balancerpersist_and_we_agree(make):
     site = make("BalancerPersist On\n")
     site.admin.do("drain", "A")
-    site.graceful()
+    restart(site)
     site.stop()
     site.start()
     assert [site.admin.member(m)["flags"] for m in "ABC"] == ["N", "", ""]
@@ -324,7 +331,7 @@ def test_without_a_file_a_drain_lasts_until_the_stop(make):
     site.log.expect("CR0300")
     site.log.expect("CR0301")
     assert (answer.status, answer.json["kept"]) == (200, False)
-    site.graceful()
+    restart(site)
     assert site.admin.member("A")["flags"] == "N"
     site.stop()
     site.start()
@@ -361,7 +368,7 @@ def test_all_virtual_hosts_are_told(httpd, clones):
     assert (said["copies_closed"], said["state"]) == (1, "mixed")
     assert "takes-new-sessions" in said["reasons"]
     assert admin.do("drain", "A")["copies_closed"] == 2
-    server.graceful()
+    restart(server)
     assert admin.member("A")["copies_closed"] == 2
 
 
@@ -404,7 +411,7 @@ def test_nobody_leaves_without_a_deadline_or_with_nofailover(make):
                 inside="ProxyCloneRouting On\nProxyCloneDrainDeadline None")
     site.admin.do("drain", "A")
     assert served(site.get("/", headers=cookie("A"))) == ("A", "first")
-    site.graceful(site.conf.replace(
+    restart(site, site.conf.replace(
         "ProxyCloneDrainDeadline None",
         "ProxySet nofailover=On"))
     assert served(site.get("/", headers=cookie("A"))) == ("A", "first")
