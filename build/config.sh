@@ -44,6 +44,7 @@ APU_LIBS := $("$apu" --link-ld)
 HTTPD_INCLUDES := -isystem $(ask INCLUDEDIR)
 HTTPD := $httpd
 LIBEXECDIR := $(ask LIBEXECDIR)
+BINDIR := $(ask BINDIR)
 SYSCONFDIR := $(ask SYSCONFDIR)
 MEMCACHED_CFLAGS := $(pkg-config --cflags libmemcached)
 MEMCACHED_LIBS := $(pkg-config --libs libmemcached |

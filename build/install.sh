@@ -3,7 +3,8 @@
 #
 # install.sh install|uninstall
 #
-# From the environment: DESTDIR, OUT, LIBEXECDIR and SYSCONFDIR of httpd.
+# From the environment: DESTDIR, OUT, LIBEXECDIR, SYSCONFDIR and BINDIR of
+# httpd.
 # Three homes for configuration, told apart by the folders that are there
 # (or by the system, where httpd's own package is not installed):
 #   Debian kin   mods-available/NAME.{load,conf}, enabled with a2enmod
@@ -14,7 +15,9 @@ set -eu
 
 verb=$1
 modules='session_ha proxy_balancer_clone'
+tools='clonectl-conf'
 lib=$DESTDIR$LIBEXECDIR
+bin=$DESTDIR$BINDIR
 parent=$(dirname "$SYSCONFDIR")
 is_debian_kin() {
     [ -d "$SYSCONFDIR/mods-available" ] ||
@@ -66,7 +69,11 @@ put() {
 }
 
 install_all() {
-    mkdir -p "$lib" "$conf"
+    mkdir -p "$lib" "$conf" "$bin"
+    for name in $tools; do
+        install -m 755 "$OUT/tools/$name" "$bin/$name"
+        echo "  $bin/$name"
+    done
     [ -z "$load" ] || mkdir -p "$load"
     for name in $modules; do
         install -m 644 "$OUT/modules/mod_$name.so" "$lib/mod_$name.so"
@@ -112,6 +119,9 @@ take() {
 }
 
 uninstall_all() {
+    for name in $tools; do
+        take "$bin/$name"
+    done
     for name in $modules; do
         [ $home != debian ] || disable "$name"
         take "$lib/mod_$name.so"

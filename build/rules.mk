@@ -121,7 +121,10 @@ objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
         uninstall deb deb-smoke clean help
 .SECONDARY:
 
-all: $(SO)
+# A program for administrators.
+TOOLS := $(OUT)/tools/clonectl-conf
+
+all: $(SO) $(TOOLS)
 modules: $(SO)
 
 # ---- compile ---------------------------------------------------------------
@@ -158,6 +161,8 @@ $(OUT)/obj/mod_%.o: mod_%.c $(OUT)/obj/flags
 	$(call compile,$(HTTPD_FLAGS))
 $(OUT)/obj/tests/%.o: tests/%.c $(OUT)/obj/flags
 	$(call compile,$(TEST_FLAGS))
+$(OUT)/obj/tools/%.o: tools/%.c $(OUT)/obj/flags
+	$(call compile,$(CORE_FLAGS) -Itools)
 
 # ---- link ------------------------------------------------------------------
 
@@ -235,6 +240,14 @@ sim: $(OUT)/sim/sim
 	    --sessions $(SIM_SESSIONS) $(if $(WRITE_DOC),--write)
 
 tests: $(UNIT) $(FUZZ) bench-tools $(OUT)/sim/sim
+
+# It is linked with the core of the module that it speaks for.
+$(TOOLS): $(call objects,$(wildcard tools/*.c)) $(OUT)/lib/core_clone.a \
+    $(OUT)/lib/core_ha.a
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -Wl,--as-needed $(HARDEN_LINK) \
+	    $(LDFLAGS) $(APU_LIBS) $(APR_LIBS) -lcrypto -lm
 
 # ---- check -----------------------------------------------------------------
 
@@ -334,7 +347,8 @@ deb-smoke: deb
 # ---- install ---------------------------------------------------------------
 
 INSTALL := DESTDIR='$(DESTDIR)' OUT='$(OUT)' LIBEXECDIR='$(LIBEXECDIR)' \
-           SYSCONFDIR='$(SYSCONFDIR)' sh build/install.sh
+           SYSCONFDIR='$(SYSCONFDIR)' BINDIR='$(BINDIR)' \
+           sh build/install.sh
 install: all
 	@$(INSTALL) install
 uninstall:
@@ -350,7 +364,7 @@ clean:
 
 help:
 	@sed -n 's/^#: //p' build/rules.mk
-#: make             build both modules into out/modules
+#: make             build both modules into out/modules, tools beside them
 #: make deps        install what is missing, for building and for testing
 #: make demo        a shop on three clones, three memcached, two httpd
 #: make demo PLAY=1 the same, played through and judged

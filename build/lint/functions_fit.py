@@ -40,7 +40,8 @@ def check_style(lint, path, text):
 
 def main():
     lint = Lint("functions_fit")
-    for path in lint.files("mod_*.c", "src/*/*.[ch]", "tests/*/*.[ch]",
+    for path in lint.files("mod_*.c", "src/*/*.[ch]", "tools/*.[ch]",
+                           "tests/*/*.[ch]",
                            "tests/http/*.py", "demo/*.py", "bench/*.py",
                            "build/*.*", "build/lint/*.py"):
         text = lint.read(path)

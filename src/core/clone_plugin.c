@@ -373,11 +373,11 @@ static void read_config(reader_t *reader, const apr_xml_elem *root)
         { "MarkBusyDown", CLONE_ATTRIBUTE_FLAG,
           offsetof(config_t, marks_busy_down), 0, 0, NULL },
         { "ASDisableNagle", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "false" },
-        { "IISDisableNagle", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "false" },
-        { "IISPluginPriority", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "High" },
+        { "IISDisableNagle", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "" },
+        { "IISPluginPriority", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "" },
         { "ChunkedResponse", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "false" },
         { "FIPSEnable", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "false" },
-        { "SSLConsolidate", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "false" },
+        { "SSLConsolidate", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "" },
         { "ConfigHash", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "" },
         { NULL, CLONE_ATTRIBUTE_TEXT, 0, 0, 0, NULL }
     };

@@ -45,24 +45,28 @@ class Machine:
         self.etc = os.path.join(folder, "etc")
         self.conf = os.path.join(self.etc, "web")
         self.lib = os.path.join(folder, "lib")
+        self.bin = os.path.join(folder, "bin")
         for home in homes:
             os.makedirs(os.path.join(self.etc, home))
 
     def run(self, verb):
         code, said = sh("install.sh", verb, DESTDIR="", LIBEXECDIR=self.lib,
-                        SYSCONFDIR=self.conf, OUT=os.path.dirname(
+                        SYSCONFDIR=self.conf, BINDIR=self.bin,
+                        OUT=os.path.dirname(
                             os.path.dirname(our_module(NAMES[0]))))
         assert code == 0, said
         return said
 
     def files(self):
-        """Paths below etc, and in the folder of modules."""
+        """Paths below etc, and in the folders of modules and programs."""
         return sorted(os.path.relpath(path, self.etc) for path in
                       glob.glob(self.etc + "/**", recursive=True)
-                      + glob.glob(self.lib + "/*") if os.path.isfile(path))
+                      + glob.glob(self.lib + "/*")
+                      + glob.glob(self.bin + "/*") if os.path.isfile(path))
 
 
-MODULES = [f"../lib/mod_{name}.so" for name in NAMES]
+MODULES = ["../bin/clonectl-conf"] + [
+    f"../lib/mod_{name}.so" for name in NAMES]
 
 
 def test_debian_kin_get_modules_to_enable(workdir, httpd):
