@@ -127,20 +127,39 @@ static int set_changed(proxy_worker_shared *s, const clone_seat_t *old,
 
 /* ---- start --------------------------------------------------------------- */
 
+/* A member that a BalancerMember line has made already. */
+static proxy_worker *find_member(const proxy_balancer *balancer,
+                                 const char *url)
+{
+    proxy_worker *const *worker = (void *)balancer->workers->elts;
+    int i;
+
+    for (i = 0; i < balancer->workers->nelts; i++) {
+        if (strcmp(worker[i]->s->name_ex, url) == 0) {
+            return worker[i];
+        }
+    }
+    return NULL;
+}
+
 static const char *define_member(proxy_balancer *balancer,
                                  proxy_server_conf *proxy,
                                  const clone_seat_t *seat, apr_pool_t *p)
 {
-    proxy_worker *worker;
-    const char *error = ap_proxy_define_worker(p, &worker, balancer, proxy,
-                                               seat->url, 0);
+    proxy_worker *worker = find_member(balancer, seat->url);
+    const char *error;
 
-    if (error == NULL) {
+    if (worker == NULL) {
+        error = ap_proxy_define_worker(p, &worker, balancer, proxy, seat->url,
+                                       0);
+        if (error != NULL) {
+            return error;
+        }
         PROXY_COPY_CONF_PARAMS(worker, proxy);
         worker->section_config = balancer->section_config;
-        set_all(worker->s, seat);
     }
-    return error;
+    set_all(worker->s, seat);
+    return NULL;
 }
 
 static const char *define_balancer(proxy_balancer **balancer,

@@ -424,6 +424,22 @@ ProxyCloneProfile tomcat
         ("B", "first")
 
 
+def test_a_member_of_the_file_can_be_health_checked(plugin, clones):
+    two = clones("A", "B")
+    site = plugin(simple(two), before=f"""<Proxy balancer://shop>
+BalancerMember {two['A'].url} hcmethod=TCP hcinterval=2 hcfails=1 hcpasses=1
+</Proxy>
+""")
+    allow_dead(site)
+    site.log.allow("AH032[0-9][0-9]")
+    page = Manager(site)
+    assert sorted(page.members()) == ["A", "B"]
+    assert served(site.get("/shop/x", headers=cookie("A"))) == ("A", "first")
+    two["A"].kill9()
+    wait_until(lambda: "HcFl" in page.members()["A"]["status"], 10,
+               "a failed check")
+
+
 # ---- https
 
 @pytest.fixture
