@@ -11,6 +11,7 @@
  *   clone_server   start: which balancers, over which method
  *   clone_hooks    each attempt of a request: before, around, sent
  *   clone_answer   what a member's answer says of the session
+ *   clone_cookie_hooks the router's own cookie
  *   clone_learn_hooks  clone ids that no configuration has
  *   clone_request  what is known of a request, and its variables
  *   clone_method   the choice: balancer in, member out
@@ -30,6 +31,7 @@
 #include "clone_admin.h"
 #include "clone_answer.h"
 #include "clone_cmds.h"
+#include "clone_cookie_hooks.h"
 #include "clone_headers.h"
 #include "clone_config.h"
 #include "clone_config_limit.h"
@@ -89,6 +91,8 @@ static void register_hooks(apr_pool_t *p)
                             APR_HOOK_REALLY_FIRST);
     APR_OPTIONAL_HOOK(proxy, create_req, clone_hooks_create_req, NULL, NULL,
                       APR_HOOK_REALLY_FIRST);
+    ap_hook_post_config(clone_cookie_hooks_open, NULL, NULL,
+                        APR_HOOK_MIDDLE);
     ap_hook_post_config(clone_learn_hooks_open, NULL, NULL, APR_HOOK_MIDDLE);
     clone_learn_hooks_register(p);
     register_tracking();

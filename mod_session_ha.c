@@ -21,6 +21,7 @@
  *   src/httpd/session_far.c       copies in far zones, behind the request
  *   src/httpd/session_lock.c      one request of a session at a time
  *   src/httpd/session_cookie.c    the cookie in headers
+ *   src/httpd/session_clones.c    clone ids that a router keeps in the cookie
  *   src/httpd/session_header.c    the header for the application
  *   src/httpd/session_delta.c     the header with the application's changes
  *   src/httpd/session_fail.c      an error in an answer's place
@@ -34,6 +35,7 @@
 #include <mpm_common.h>
 
 #include "session_check.h"
+#include "session_clones.h"
 #include "session_cmds.h"
 #include "session_hooks.h"
 #include "session_keys.h"
@@ -45,6 +47,7 @@ static void register_hooks(apr_pool_t *p)
 {
     session_hooks_register(p);
     session_status_register(p);
+    session_clones_register();
 
     ap_hook_check_config(session_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(session_setup_post_config, NULL, NULL,

@@ -109,6 +109,7 @@ HA_SRC := $(wildcard mod_session_ha.c src/core/ha_*.c src/io/ha_*.c \
                      src/httpd/session_*.c)
 CLONE_SRC := $(wildcard mod_proxy_balancer_clone.c src/core/clone_*.c \
                         src/core/ha_place.c src/core/ha_interval.c \
+                        src/core/ha_ring.c src/io/ha_secret.c \
                         src/io/clone_*.c src/httpd/clone_*.c)
 SO := $(OUT)/modules/mod_session_ha.so \
       $(OUT)/modules/mod_proxy_balancer_clone.so
@@ -182,7 +183,7 @@ endef
 $(OUT)/modules/mod_session_ha.so: $(call objects,$(HA_SRC))
 	$(call link_module,session_ha_module,$(MEMCACHED_LIBS) -lcrypto -lm)
 $(OUT)/modules/mod_proxy_balancer_clone.so: $(call objects,$(CLONE_SRC))
-	$(call link_module,proxy_balancer_clone_module,-lm)
+	$(call link_module,proxy_balancer_clone_module,-lcrypto -lm)
 $(SO): build/lint/one_symbol.py build/lint/lintlib.py
 
 # ---- tests: out/tests/test_<file>, out/fuzz/fuzz_<parser> --------------------

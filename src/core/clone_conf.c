@@ -14,6 +14,7 @@ void clone_conf_init(clone_conf_t *conf)
     conf->drain_within_msec = HA_UNSET;
     conf->profile = HA_UNSET;
     conf->learn = HA_UNSET;
+    conf->cookie = NULL;
     clone_format_init(&conf->format);
     conf->private_headers = HA_UNSET;
 }
@@ -33,6 +34,7 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
     conf->learn = set_or(over->learn, base->learn);
     conf->private_headers = set_or(over->private_headers,
                                    base->private_headers);
+    conf->cookie = over->cookie != NULL ? over->cookie : base->cookie;
 }
 
 int clone_conf_routing(const clone_conf_t *conf)
@@ -79,6 +81,12 @@ void clone_conf_format(clone_format_t *format, const clone_conf_t *conf)
     }
 }
 
+const clone_cookie_conf_t *clone_conf_cookie(const clone_conf_t *conf)
+{
+    return conf->cookie != NULL && conf->cookie->name != NULL ? conf->cookie
+                                                              : NULL;
+}
+
 int clone_conf_learn(const clone_conf_t *conf)
 {
     return set_or(conf->learn, 1);
@@ -106,6 +114,7 @@ clone_server_conf_t *clone_server_conf_make(apr_pool_t *p)
     clone_conf_init(&conf->any);
     conf->sessions = HA_UNSET;
     conf->state_dir = NULL;
+    conf->secret_file = NULL;
     conf->learn_max = HA_UNSET;
     conf->named = apr_array_make(p, 2, sizeof(clone_named_conf_t));
     conf->removal = HA_UNSET;
@@ -164,6 +173,8 @@ clone_server_conf_t *clone_server_conf_merge(const clone_server_conf_t *base,
     conf->sessions = set_or(over->sessions, base->sessions);
     conf->state_dir = over->state_dir != NULL ? over->state_dir
                                               : base->state_dir;
+    conf->secret_file = over->secret_file != NULL ? over->secret_file
+                                                  : base->secret_file;
     conf->learn_max = set_or(over->learn_max, base->learn_max);
     add_named(conf, base);
     add_named(conf, over);

@@ -19,6 +19,7 @@
 #include <apr_tables.h>
 #include <apr_time.h>
 
+#include "clone_cookie.h"
 #include "clone_ids.h"
 #include "ha_base.h"
 
@@ -38,6 +39,7 @@ typedef struct clone_conf_t {
     int profile; /**< a clone_profile_e */
     int learn;   /**< 1 on, 0 off */
     int private_headers; /**< 1: members are told who the client is */
+    const clone_cookie_conf_t *cookie; /**< the router's own; NULL unset */
     clone_format_t format; /**< of CLONE_PROFILE_FREE; goes with profile */
 } clone_conf_t;
 
@@ -55,6 +57,7 @@ typedef struct clone_server_conf_t {
     const char *state_dir;     /**< what outlives a stop; likewise; NULL until
                                     a directive sets it */
     apr_array_header_t *named; /**< of clone_named_conf_t */
+    const char *secret_file;   /**< absolute; the main server's counts */
     int learn_max;             /**< clone ids remembered; the main server's
                                     counts */
     int removal;               /**< a clone_removal_e */
@@ -104,6 +107,9 @@ clone_profile_e clone_conf_profile(const clone_conf_t *conf);
  * @param format filled: the profile's form, or the free one
  */
 void clone_conf_format(clone_format_t *format, const clone_conf_t *conf);
+
+/** @return the router's own cookie; none is the default, NULL then */
+const clone_cookie_conf_t *clone_conf_cookie(const clone_conf_t *conf);
 
 /** @return 1 when unknown clone ids are learned; on is the default */
 int clone_conf_learn(const clone_conf_t *conf);

@@ -150,8 +150,7 @@ span_t clone_ids_unescaped(span_t text, char *room)
     return span_of(room, len);
 }
 
-/* Clone ids go into variables, and from there into headers. */
-static int has_control(span_t text)
+int clone_ids_has_control(span_t text)
 {
     apr_size_t i;
 
@@ -185,7 +184,7 @@ static int unwrap(span_t *value, clone_decoding_e decoding, apr_pool_t *p)
         }
         *value = span_of(room, len);
     }
-    return !has_control(*value);
+    return !clone_ids_has_control(*value);
 }
 
 clone_parse_e clone_ids_parse(clone_ids_t *ids, span_t value,

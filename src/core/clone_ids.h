@@ -61,6 +61,14 @@ clone_parse_e clone_ids_parse(clone_ids_t *ids, span_t value,
 span_t clone_ids_unescaped(span_t text, char *room);
 
 /**
+ * Whether text cannot stand in a header: clone ids go into variables, and
+ * from there into headers.
+ *
+ * @return 1 when a control character is in it
+ */
+int clone_ids_has_control(span_t text);
+
+/**
  * The word for a fault, for logs.
  *
  * @return a constant; "?" for a value outside the enum

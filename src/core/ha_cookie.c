@@ -199,6 +199,14 @@ ha_cookie_e ha_cookie_verify(ha_cookie_t *cookie, const ha_ring_t *ring,
     return HA_COOKIE_OK;
 }
 
+span_t ha_cookie_behind(span_t value)
+{
+    apr_size_t end = FACTS_LEN + 1 + MAC_LEN;
+
+    return value.len > end ? span_of(value.data + end, value.len - end)
+                           : span_of(value.data + value.len, 0);
+}
+
 char *ha_cookie_sign(const ha_cookie_t *cookie, const ha_ring_t *ring,
                      span_t name, apr_pool_t *p)
 {

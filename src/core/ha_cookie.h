@@ -70,6 +70,14 @@ ha_cookie_e ha_cookie_verify(ha_cookie_t *cookie, const ha_ring_t *ring,
                              span_t name, span_t value, apr_time_t now);
 
 /**
+ * What stands behind the signature: clone ids with their separator in front.
+ *
+ * @param value that ha_cookie_verify() has called HA_COOKIE_OK
+ * @return part of value, empty when there is nothing
+ */
+span_t ha_cookie_behind(span_t value);
+
+/**
  * Write a cookie value, signed by the ring's first key.
  *
  * @param cookie what it says

@@ -199,6 +199,12 @@
 #define CLONE_LEARN_MIN 64
 #define CLONE_LEARN_MAX (1024 * 1024)
 
+/** Bytes of the router's own cookie that are looked at, and clones that it
+ * lists: who served last, and a few to go back to. Routes have up to 95
+ * characters, three times that when all of them must be encoded. */
+#define CLONE_COOKIE_MAX 1536
+#define CLONE_COOKIE_CLONES 4
+
 /** Characters in front of a session id that a free form may skip. */
 #define CLONE_SKIP_MAX 64
 

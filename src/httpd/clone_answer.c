@@ -14,6 +14,7 @@
 #include <http_protocol.h>
 #include <util_filter.h>
 
+#include "clone_cookie_hooks.h"
 #include "clone_learn_hooks.h"
 #include "clone_server.h"
 #include "clone_set_cookie.h"
@@ -63,7 +64,8 @@ static void tell(const clone_answer_t *answer)
 static const listener_f listeners[] = {
     tell,
     clone_learn_hooks_answer,
-    clone_track_answer
+    clone_track_answer,
+    clone_cookie_hooks_answer
 };
 
 static int is_before(const watch_t *watch, const char *line)

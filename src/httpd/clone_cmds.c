@@ -8,6 +8,7 @@
 #include <mod_proxy.h>
 
 #include "clone_config_cmds.h"
+#include "clone_cookie_words.h"
 #include "clone_server.h"
 #include "clone_sessions.h"
 #include "ha_interval.h"
@@ -334,6 +335,48 @@ static const char *set_format(cmd_parms *cmd, void *unused, int argc,
     return NULL;
 }
 
+static const char *set_cookie(cmd_parms *cmd, void *unused, int argc,
+                              char *const argv[])
+{
+    clone_conf_t *conf;
+    clone_cookie_conf_t *cookie;
+    clone_cookie_word_e fault;
+    const char *error = find_scope(&conf, cmd);
+    int i = 0;
+
+    if (error != NULL) {
+        return error;
+    }
+    cookie = apr_pcalloc(cmd->pool, sizeof(*cookie));
+    fault = clone_cookie_word_init(cookie, argc > 0 ? argv[0] : "");
+    while (fault == CLONE_COOKIE_WORD_OK && ++i < argc) {
+        fault = clone_cookie_word_set(cookie, argv[i]);
+    }
+    if (fault != CLONE_COOKIE_WORD_OK) {
+        return apr_psprintf(cmd->pool, "%s %s, not '%s'", cmd->cmd->name,
+                            clone_cookie_word_name(fault),
+                            argc > 0 ? argv[i] : "");
+    }
+    conf->cookie = cookie;
+    return NULL;
+}
+
+static const char *set_secret_file(cmd_parms *cmd, void *unused,
+                                   const char *arg)
+{
+    clone_server_t *server = ap_get_module_config(
+        cmd->server->module_config, &proxy_balancer_clone_module);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (error != NULL) {
+        return error;
+    }
+    server->conf->secret_file = ap_server_root_relative(cmd->pool, arg);
+    return server->conf->secret_file != NULL
+               ? NULL : apr_psprintf(cmd->pool, "%s: '%s' is no path",
+                                     cmd->cmd->name, arg);
+}
+
 /* mod_proxy opens <Proxy> for both kinds of context. */
 #define ANYWHERE (RSRC_CONF | ACCESS_CONF)
 
@@ -386,6 +429,15 @@ const command_rec clone_cmds[] = {
                    RSRC_CONF,
                    "how many members of each cluster, and how many clusters, "
                    "may come while the server runs (default 8 2)"),
+    AP_INIT_TAKE_ARGV("ProxyCloneCookie", set_cookie, NULL, ANYWHERE,
+                      "Off, or the name of a cookie in which the router keeps "
+                      "the clone, and path=PATH, domain=HOST, "
+                      "samesite=Lax|Strict|None, secure=auto|on (default "
+                      "Off)"),
+    AP_INIT_TAKE1("ProxyCloneCookieSecretFile", set_secret_file, NULL,
+                  RSRC_CONF,
+                  "a file of secrets, one a line, that sign the router's "
+                  "cookie: the first signs, all verify"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 

@@ -6,6 +6,7 @@
 #include <http_log.h>
 
 #include "clone_config_match.h"
+#include "clone_cookie_hooks.h"
 #include "clone_server.h"
 #include "clone_values.h"
 #include "log_tags.h"
@@ -26,14 +27,13 @@ static proxy_balancer *copy_of(const proxy_balancer *balancer, apr_pool_t *p)
 
 /* Keep those values that are sessions. */
 static void parse_values(clone_request_t *req, request_rec *r,
-                         const clone_values_t *values)
+                         const clone_values_t *values,
+                         const clone_conf_t *conf)
 {
     clone_format_t format;
-    clone_conf_t conf;
     unsigned int i;
 
-    clone_server_settings(&conf, r->server, req->shown->s->name);
-    clone_conf_format(&format, &conf);
+    clone_conf_format(&format, conf);
     req->sessions = apr_palloc(r->pool,
                                values->count * sizeof(*req->sessions));
     for (i = 0; i < values->count; i++) {
@@ -59,7 +59,9 @@ void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
 {
     const char *header = apr_table_get(r->headers_in, "Cookie");
     clone_values_t values;
+    clone_conf_t conf;
 
+    clone_server_settings(&conf, r->server, req->shown->s->name);
     req->url = apr_pstrdup(r->pool, url);
     clone_values_init(&values);
     if (header != NULL) {
@@ -75,8 +77,9 @@ void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
                                span_of_text(req->parameter));
     }
     if (values.count > 0) {
-        parse_values(req, r, &values);
+        parse_values(req, r, &values, &conf);
     }
+    clone_cookie_hooks_read(req, r, &conf);
 }
 
 clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer)
@@ -148,13 +151,23 @@ static const char *address_of(const proxy_worker *worker, apr_pool_t *p)
                         host, worker->s->port);
 }
 
+/* Where a session was read from. */
+static const char *name_of(const clone_request_t *req, unsigned int session)
+{
+    if (req->has_route && session == req->session_count - 1) {
+        return req->route_cookie->name;
+    }
+    return session < req->cookies ? req->cookie : req->parameter;
+}
+
 void clone_request_export(const clone_request_t *req, request_rec *r,
                           const proxy_worker *worker)
 {
     apr_table_t *env = r->subprocess_env;
     const char *sticky = NULL;
     const char *route = NULL;
-    int is_changed = worker != NULL && req->cookie[0] != '\0'
+    int is_changed = worker != NULL
+                     && (req->cookie[0] != '\0' || req->route_cookie != NULL)
                      && req->choice.reason != CLONE_REASON_FIRST
                      && req->choice.reason != CLONE_REASON_LEARNED;
 
@@ -162,8 +175,7 @@ void clone_request_export(const clone_request_t *req, request_rec *r,
         const clone_ids_t *ids = &req->sessions[req->choice.session];
 
         if (ids->count > 0) {
-            sticky = req->choice.session < req->cookies ? req->cookie
-                                                        : req->parameter;
+            sticky = name_of(req, req->choice.session);
             route = apr_pstrmemdup(r->pool, ids->clone[0].data,
                                    ids->clone[0].len);
         }

@@ -11,6 +11,7 @@
 #include <httpd.h>
 #include <mod_proxy.h>
 
+#include "clone_cookie.h"
 #include "clone_ids.h"
 #include "clone_route.h"
 
@@ -29,6 +30,7 @@ typedef struct clone_request_t {
     clone_ids_t *sessions;  /**< what cookies and URL say, best first */
     unsigned int session_count;
     unsigned int cookies;   /**< so many of sessions[] are from cookies */
+    const clone_cookie_conf_t *route_cookie; /**< ours, or NULL for none */
     apr_array_header_t *tried; /**< of proxy_worker *, failed already */
     clone_choice_t choice;  /**< the last decision */
     proxy_worker *last;     /**< who was asked last, or NULL */
@@ -38,6 +40,9 @@ typedef struct clone_request_t {
     apr_time_t spared_error_time;  /**< the same */
     unsigned int is_over : 1;   /**< no further attempt */
     unsigned int is_inside : 1; /**< within our scheme_handler */
+    unsigned int has_route : 1; /**< the last of sessions[] is what our
+                                     cookie says */
+    unsigned int is_session_ha : 1; /**< our cookie is mod_session_ha's */
     unsigned int is_sent : 1;   /**< the member has all of the request */
 } clone_request_t;
 

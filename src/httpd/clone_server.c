@@ -90,9 +90,20 @@ static int is_named(const place_t *place)
     return clone_server_conf_is_named(server->conf, place->balancer->s->name);
 }
 
-static int is_sticky(const proxy_balancer *balancer)
+/* Whether there is a cookie or parameter that can name clones. */
+static int is_sticky(const place_t *place)
 {
-    return balancer->s->sticky[0] != '\0';
+    return place->balancer->s->sticky[0] != '\0'
+           || clone_conf_cookie(&place->conf) != NULL;
+}
+
+/* Whether the router would write where the application's session stands. */
+static int is_cookie_taken(const place_t *place)
+{
+    const clone_cookie_conf_t *cookie = clone_conf_cookie(&place->conf);
+
+    return cookie != NULL
+           && strcmp(cookie->name, place->balancer->s->sticky) == 0;
 }
 
 static int is_open_to_all(const server_rec *s)
@@ -114,10 +125,11 @@ static int check_one(place_t *place, apr_pool_t *p)
     }
     if (((place->conf.routing == 1 && is_named(place))
          || is_ours(place->balancer))
-        && !is_sticky(place->balancer)) {
+        && !is_sticky(place)) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, place->s, CRLOG(0101)
                      "%s: %s: %s, but nothing names the session cookie; add "
-                     "stickysession=JSESSIONID|jsessionid",
+                     "stickysession=JSESSIONID|jsessionid, or a "
+                     "ProxyCloneCookie",
                      where(place, p), place->balancer->s->name,
                      is_ours(place->balancer)
                      ? "lbmethod is " CLONE_METHOD_NAME
@@ -130,6 +142,14 @@ static int check_one(place_t *place, apr_pool_t *p)
                      "ProxyCloneHeaderRemoval none every client could say in "
                      "them who he is; take one of them away",
                      where(place, p), place->balancer->s->name);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (is_cookie_taken(place)) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, place->s, CRLOG(0124)
+                     "%s: %s: ProxyCloneCookie names the session cookie of "
+                     "the application, %s; give it another name",
+                     where(place, p), place->balancer->s->name,
+                     place->balancer->s->sticky);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;
@@ -235,7 +255,7 @@ static int install_one(place_t *place, apr_pool_t *pconf)
 {
     proxy_balancer *balancer = place->balancer;
     clone_known_t *known = add_known(place, pconf);
-    int is_asked = clone_conf_routing(&place->conf) && is_sticky(balancer);
+    int is_asked = clone_conf_routing(&place->conf) && is_sticky(place);
 
     if (is_shared(place)) {
         const clone_known_t *owner = known_of(place->main_s,

@@ -23,6 +23,11 @@
  * 0104 info    start: a balancer is routed by clone, over which lbmethod
  * 0105 warning BalancerPersist brought back a state without clone routing
  * 0120 crit    no memory or no random bytes for clone ids that are learned
+ * 0121 crit    the file of secrets for the route cookie cannot be read
+ * 0122 crit    the file of secrets for the route cookie is open to everybody
+ * 0123 crit    the file of secrets for the route cookie holds something else
+ * 0124 crit    the route cookie has the name of the session cookie
+ * 0125 error   reload: the file of secrets is bad, the old secrets stay
  * 0150 crit    members get private headers, and clients may send them
  * 0151 debug   private headers of a client are removed
  * 0152 debug   private trailers of a client are removed
@@ -61,6 +66,8 @@
  * 0422 info    a body is over the cluster's PostSizeLimit
  * 0210 trace1  a member sets or ends the session's cookie
  * 0211 debug   a clone id is learned from a member's answer
+ * 0212 trace1  a route cookie is refused, and why
+ * 0213 debug   a route cookie is set
  * 0300 warning an administrator took a member out, or back
  * 0301 warning the file of members that were taken out cannot be written
  */

@@ -25,6 +25,7 @@
 #include <apr_strings.h>
 
 #include "log_tags.h"
+#include "session_clones.h"
 #include "session_control.h"
 #include "session_cookie.h"
 #include "session_delta.h"
@@ -322,6 +323,7 @@ static void tell_copies(const session_root_t *root, request_rec *r)
 
 static void finish(session_state_t *state, request_rec *r)
 {
+    session_clones_apply(state, r);
     if (state->cookie != NULL) {
         apr_table_addn(r->err_headers_out, "Set-Cookie", state->cookie);
         /* A shared cache that keeps this answer gives one user's session to

@@ -143,6 +143,7 @@ void session_protocol_forget_cookie(session_state_t *state, request_rec *r)
     if (state->user != NULL) {
         return;                  /* a user's session has none */
     }
+    state->has_genuine = 0;
     state->cookie = session_cookie_set(&state->conf, "", 0, is_tls(r),
                                        state->pool);
 }
@@ -159,6 +160,11 @@ void session_protocol_send_cookie(session_state_t *state,
         return;
     }
     value = ha_cookie_sign(cookie, &session_keys()->ring, name, state->pool);
+    if (state->clones != NULL) {
+        value = apr_pstrcat(state->pool, value, state->clones, NULL);
+    }
+    state->genuine = *cookie;
+    state->has_genuine = 1;
     state->cookie = session_cookie_set(&state->conf, value,
                                        cookie->expires_sec > now_sec
                                        ? cookie->expires_sec - now_sec : 0,

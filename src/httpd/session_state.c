@@ -11,6 +11,7 @@
 #include "ha_cookie.h"
 #include "ha_diff.h"
 #include "log_tags.h"
+#include "session_clones.h"
 #include "session_cookie.h"
 #include "session_hooks.h"
 #include "session_lock.h"
@@ -92,6 +93,7 @@ typedef struct search_t {
     const session_state_t *state;
     apr_time_t now;
     ha_cookie_t cookies[HA_COOKIES_TRIED];
+    span_t behind[HA_COOKIES_TRIED]; /* what stands behind each signature */
     unsigned int count;
 } search_t;
 
@@ -104,6 +106,7 @@ static int try_cookie(void *ctx, span_t value)
                                           search->now);
 
     if (result == HA_COOKIE_OK) {
+        search->behind[search->count] = ha_cookie_behind(value);
         search->count++;
     }
     else {
@@ -479,10 +482,12 @@ static void load_first(session_state_t *state, request_rec *r)
     if (session_state_is_closed(state) || state->found == SESSION_LATE) {
         return;
     }
-    if (i < search.count && state->found == SESSION_HIT
-        && search.cookies[i].key != 0) {
-        /* Signed by an old secret, which is to leave the ring one day. */
-        session_protocol_send_cookie(state, &search.cookies[i], r);
+    if (i < search.count && state->found == SESSION_HIT) {
+        session_clones_note(state, &search.cookies[i], search.behind[i]);
+        if (search.cookies[i].key != 0) {
+            /* Signed by an old secret, which is to leave the ring one day. */
+            session_protocol_send_cookie(state, &search.cookies[i], r);
+        }
     }
     else if (i == search.count && i > 0 && state->found == SESSION_MISS) {
         session_lock_give_back(state);

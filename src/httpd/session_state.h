@@ -16,6 +16,7 @@
 
 #include <mod_session.h>
 
+#include "ha_cookie.h"
 #include "ha_keeper.h"
 #include "ha_rotate.h"
 #include "ha_session.h"
@@ -61,6 +62,11 @@ typedef struct session_state_t {
     const char *copies;           /**< SESSION_HA_COPIES; NULL unless found */
     const char *save;             /**< SESSION_HA_SAVE; NULL until saved */
     const char *cookie;           /**< Set-Cookie to be sent; NULL for none */
+    ha_cookie_t genuine;          /**< what the session's cookie says */
+    int has_genuine;              /**< 1: there is one, to send or sent */
+    const char *listed;           /**< what the client sent behind it */
+    const char *clones;           /**< what a router wants there, or NULL */
+    int is_clones_new;            /**< 1: the client does not know it yet */
     int failure;                  /**< HTTP status that tells of a save that
                                        failed; 0 for none */
     int is_refused;               /**< 1: answered with 503 already */

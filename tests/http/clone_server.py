@@ -34,7 +34,8 @@ PORT, CLONE, PROFILE, FOLDER = (int(sys.argv[1]), sys.argv[2], sys.argv[3],
 ISSUES = sys.argv[5] if len(sys.argv) > 5 else CLONE
 SEPARATOR = {"websphere": ":", "websphere-plus": "+", "tomcat": ".",
              "jetty": ".", "wildfly": ".", "wildfly-ranked": ".",
-             "weblogic": "!", "spring": "."}[PROFILE]
+             "weblogic": "!", "spring": ".",
+             "none": ":"}[PROFILE]
 LISTS = ("websphere", "websphere-plus", "wildfly-ranked")
 COOKIE = "JSESSIONID"
 IN_HEADER = "X-Session"
@@ -210,7 +211,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             before = session_of(self.path, self.headers)
             after = session_after(before)
             reply["session"] = after
-            if after != before:
+            if after != before and PROFILE != "none":
                 self.send_header("Set-Cookie",
                                  f"{COOKIE}={wrapped(after)}; Path=/")
         for line in urllib.parse.parse_qs(

@@ -63,6 +63,25 @@ WRONG = [
      "said here before"),
     ("ProxyCloneFormat separator=:\nProxyCloneProfile tomcat",
      "ProxyCloneProfile says what ProxyCloneProfile or ProxyCloneFormat has"),
+    ("ProxyCloneCookie", "ProxyCloneCookie takes Off or a cookie's name"),
+    ("ProxyCloneCookie a;b",
+     "ProxyCloneCookie takes Off or a cookie's name first, not 'a;b'"),
+    ("ProxyCloneCookie R path=x",
+     "path= takes an absolute path as in a URL, not 'path=x'"),
+    ("ProxyCloneCookie R domain=a;b", "domain= takes a host's name"),
+    ("ProxyCloneCookie R samesite=no",
+     "samesite= takes Lax, Strict or None, not 'samesite=no'"),
+    ("ProxyCloneCookie R secure=off", "secure= takes auto or on"),
+    ("ProxyCloneCookie R httponly=off",
+     "takes path=, domain=, samesite= and secure= behind the name"),
+    ("ProxyCloneCookieSecretFile",
+     "ProxyCloneCookieSecretFile takes one argument, a file of secrets"),
+    ("<VirtualHost *>\nProxyCloneCookieSecretFile x\n</VirtualHost>",
+     "ProxyCloneCookieSecretFile cannot occur within <VirtualHost> section"),
+    (f"<Proxy balancer://x>\n{MEMBER}{STICKY}ProxyCloneRouting On\n"
+     "ProxyCloneCookie JSESSIONID\n</Proxy>",
+     "CR0124: main server: balancer://x: ProxyCloneCookie names the session "
+     "cookie of the application, JSESSIONID; give it another name"),
     ("ProxyCloneLearn yes", "ProxyCloneLearn must be On or Off, not 'yes'"),
     ("ProxyCloneLearn", "ProxyCloneLearn takes one argument, On to send"),
     ("ProxyCloneLearnMax 63",
@@ -145,6 +164,10 @@ def test_httpd_t_accepts_what_is_right(httpd):
     server = httpd("", start=False, own=OWN)
     for text in ("ProxyCloneRouting On", "ProxyCloneRouting off",
                  "ProxyCloneProfile TomCat", "ProxyCloneProfile spring",
+                 "ProxyCloneCookie off", "ProxyCloneCookie R path=/a "
+                 "domain=example.com samesite=none secure=auto",
+                 f"<Proxy balancer://x>\n{MEMBER}ProxyCloneRouting On\n"
+                 "ProxyCloneCookie R\n</Proxy>",
                  "ProxyCloneLearn off", "ProxyCloneLearnMax 64",
                  "ProxyCloneFormat Separator=:+ list=NO decode=Base64 skip=4",
                  f"ProxyCloneRouting On\n<Proxy balancer://x>\n{MEMBER}"

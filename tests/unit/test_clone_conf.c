@@ -53,7 +53,10 @@ START_TEST(every_member_has_its_row)
     ck_assert_uint_eq(
         sizeof(clone_conf_t),
         offsetof(clone_conf_t, format) + sizeof(clone_format_t));
-    ck_assert_uint_le(offsetof(clone_conf_t, format),
+    /* cookie has one, too */
+    ck_assert_uint_eq(offsetof(clone_conf_t, format),
+                      offsetof(clone_conf_t, cookie) + sizeof(void *));
+    ck_assert_uint_le(offsetof(clone_conf_t, cookie),
                       sizeof(int) * ((size_t)LENGTH_OF(members) + 1));
 }
 END_TEST
@@ -139,6 +142,30 @@ START_TEST(a_free_form_goes_with_the_profile)
     clone_conf_merge(&base, &base, &over);
     clone_conf_format(&format, &base);
     ck_assert_str_eq(format.separators, "+");
+}
+END_TEST
+
+START_TEST(a_route_cookie_is_one_setting)
+{
+    const clone_cookie_conf_t one = { "ONE", "/", NULL, CLONE_SAME_SITE_LAX,
+                                      0 };
+    const clone_cookie_conf_t off = { NULL, "/", NULL, CLONE_SAME_SITE_LAX,
+                                      0 };
+    clone_conf_t base;
+    clone_conf_t over;
+    clone_conf_t merged;
+
+    clone_conf_init(&base);
+    clone_conf_init(&over);
+    ck_assert_ptr_null(clone_conf_cookie(&base));
+    base.cookie = &one;
+    clone_conf_merge(&merged, &base, &over);
+    ck_assert_ptr_eq(clone_conf_cookie(&merged), &one);
+    over.cookie = &off;
+    clone_conf_merge(&merged, &base, &over);
+    ck_assert_ptr_null(clone_conf_cookie(&merged));
+    clone_conf_merge(&merged, &over, &base);
+    ck_assert_ptr_eq(clone_conf_cookie(&merged), &one);
 }
 END_TEST
 
@@ -252,6 +279,12 @@ START_TEST(a_server_s_own_members_are_merged_too)
     base->learn_max = 64;
     ck_assert_uint_eq(clone_server_conf_learn_max(
         clone_server_conf_merge(base, over, p)), 64);
+    base->secret_file = "/a";
+    ck_assert_str_eq(clone_server_conf_merge(base, over, p)->secret_file,
+                     "/a");
+    over->secret_file = "/b";
+    ck_assert_str_eq(clone_server_conf_merge(base, over, p)->secret_file,
+                     "/b");
     over->learn_max = 128;
     ck_assert_uint_eq(clone_server_conf_learn_max(
         clone_server_conf_merge(base, over, p)), 128);
@@ -354,6 +387,7 @@ int main(void)
     tcase_add_loop_test(tests, merge_keeps_what_was_set, 0,
                         LENGTH_OF(members));
     tcase_add_loop_test(tests, merge_mixes_no_members, 0, LENGTH_OF(members));
+    tcase_add_test(tests, a_route_cookie_is_one_setting);
     tcase_add_test(tests, a_free_form_goes_with_the_profile);
     tcase_add_test(tests, what_nobody_set_has_a_safe_default);
     tcase_add_test(tests, a_drain_has_no_deadline_unless_it_is_said);

@@ -94,6 +94,20 @@ static ha_cookie_e verify(const char *value)
     return verify_at(value, ISSUED + 1);
 }
 
+START_TEST(what_stands_behind_a_signature_is_told)
+{
+    char value[256];
+
+    ck_assert_uint_eq(ha_cookie_behind(span_of_text(GOLDEN)).len, 0);
+    ck_assert_uint_eq(ha_cookie_behind(span_of_text("short")).len, 0);
+    (void)strcpy(value, GOLDEN);
+    (void)strcat(value, ":A:B");
+    ck_assert_int_eq(verify(value), HA_COOKIE_OK);
+    ck_assert(span_is_equal(ha_cookie_behind(span_of_text(value)),
+                            span_of_text(":A:B")));
+}
+END_TEST
+
 START_TEST(the_form_of_a_cookie_never_changes)
 {
     ck_assert_str_eq(sign(), GOLDEN);
@@ -439,6 +453,7 @@ int main(void)
     int failed;
 
     suite_add_tcase(suite, tests);
+    tcase_add_test(tests, what_stands_behind_a_signature_is_told);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, the_form_of_a_cookie_never_changes);
     tcase_add_test(tests, a_cookie_of_another_name_is_forged);

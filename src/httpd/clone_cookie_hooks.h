@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLONE_COOKIE_HOOKS_H
+#define CLONE_COOKIE_HOOKS_H
+
+/**
+ * @file clone_cookie_hooks.h
+ * The router's own cookie: read from requests, set with answers.
+ */
+
+#include <httpd.h>
+
+#include "clone_answer.h"
+#include "clone_conf.h"
+#include "clone_request.h"
+
+/** post_config: read the file of secrets. */
+int clone_cookie_hooks_open(apr_pool_t *pconf, apr_pool_t *plog,
+                            apr_pool_t *ptemp, server_rec *s);
+
+/**
+ * Add what the route cookie says behind the other sessions of a request.
+ *
+ * @param req its sessions as read
+ * @param conf what holds for its balancer
+ */
+void clone_cookie_hooks_read(clone_request_t *req, request_rec *r,
+                             const clone_conf_t *conf);
+
+/** A listener of clone_answer.h: set the cookie when the route changed. */
+void clone_cookie_hooks_answer(const clone_answer_t *answer);
+
+#endif
