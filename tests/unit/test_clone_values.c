@@ -37,6 +37,8 @@ static const row_t url_rows[] = {
     { "/shop/x.jsp;JSESSIONID=a;c=b?q=1", "a" },
     { "/shop/x.jsp;c=b;JSESSIONID=a?q=1", "a" },
     { "balancer://shop/x;JSESSIONID=a", "a" },
+    { "/shop/x.jsp;JSESSIONID=0000A2MB4IJozU_VM8IffsMNfdR:v544d0o0;a=b?q=1",
+      "0000A2MB4IJozU_VM8IffsMNfdR:v544d0o0" },
     { "/a;JSESSIONID=v/b", "v" },
     { "/a;JSESSIONID=v#b", "v" },
     { "/a?JSESSIONID=v", "v" },
