@@ -74,6 +74,8 @@ install_all() {
         install -m 755 "$OUT/tools/$name" "$bin/$name"
         echo "  $bin/$name"
     done
+    install -m 755 tools/clonectl "$bin/clonectl"
+    echo "  $bin/clonectl"
     [ -z "$load" ] || mkdir -p "$load"
     for name in $modules; do
         install -m 644 "$OUT/modules/mod_$name.so" "$lib/mod_$name.so"
@@ -122,6 +124,7 @@ uninstall_all() {
     for name in $tools; do
         take "$bin/$name"
     done
+    take "$bin/clonectl"
     for name in $modules; do
         [ $home != debian ] || disable "$name"
         take "$lib/mod_$name.so"

@@ -65,7 +65,7 @@ class Machine:
                       + glob.glob(self.bin + "/*") if os.path.isfile(path))
 
 
-MODULES = ["../bin/clonectl-conf"] + [
+MODULES = ["../bin/clonectl", "../bin/clonectl-conf"] + [
     f"../lib/mod_{name}.so" for name in NAMES]
 
 
