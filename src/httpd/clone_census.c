@@ -159,6 +159,20 @@ unsigned int clone_census_flags(const proxy_worker *worker)
     return value;
 }
 
+unsigned int clone_census_status(unsigned int status, unsigned int mask,
+                                 unsigned int value)
+{
+    unsigned int i;
+
+    for (i = 0; i < FLAGS; i++) {
+        if (mask & flags[i].flag) {
+            status &= ~flags[i].status;
+            status |= value & flags[i].flag ? flags[i].status : 0;
+        }
+    }
+    return status;
+}
+
 /*
  * Status words are changed by plain stores all over mod_proxy: another
  * process that marks the member at the same moment may put the old flags

@@ -52,6 +52,10 @@ const clone_copy_t *clone_census_copy(const clone_person_t *person, int i);
 /** @return how a copy stands, bits of clone_flag_e */
 unsigned int clone_census_flags(const proxy_worker *worker);
 
+/** @return a status word of mod_proxy's with some flags set otherwise */
+unsigned int clone_census_status(unsigned int status, unsigned int mask,
+                                 unsigned int value);
+
 /**
  * Make a copy stand so, as balancer-manager does it.
  *

@@ -18,6 +18,7 @@
 #include <mod_proxy.h>
 
 #include "clone_config_method.h"
+#include "clone_keep.h"
 #include "log_tags.h"
 
 APLOG_USE_MODULE(proxy_balancer_clone);
@@ -353,6 +354,7 @@ static void add_member(change_t *change, proxy_worker *worker,
     unsigned int index;
 
     set_all(worker->s, seat);
+    clone_keep_mark(worker->s, balancer->s->name, change->p);
     worker->s->updated = apr_time_now();
     if (balancer->storage->num_free_slots(balancer->wslot) == 0
         || balancer->storage->grab(balancer->wslot, &index) != APR_SUCCESS
@@ -388,6 +390,7 @@ static void seat_member(change_t *change, const clone_seat_t *old,
     }
     else if (old == NULL) {
         set_all(slot, seat);
+        clone_keep_mark(slot, change->balancer->s->name, change->p);
         say_come(change, seat, "has come back");
     }
     else if (set_changed(slot, old, seat)) {

@@ -493,20 +493,15 @@ int clone_keep_restore(apr_pool_t *pconf, apr_pool_t *plog,
     return OK;
 }
 
-void clone_keep_apply(const clone_copy_t *copy, apr_pool_t *p)
+void clone_keep_mark(proxy_worker_shared *s, const char *balancer,
+                     apr_pool_t *p)
 {
-    const char *balancer = copy->balancer->s->name;
     const clone_intent_t *intent = clone_intent_find(
-        clone_keep_intents(p), balancer, clone_track_id(copy->worker));
-    clone_slot_no slot = clone_track_slot(balancer, copy->worker);
+        clone_keep_intents(p), balancer,
+        s->route[0] != '\0' ? s->route : s->name_ex);
 
-    if (intent == NULL) {
-        return;
-    }
-    clone_census_set(copy, intent->mask, intent->value);
-    if (slot != 0) {
-        (void)clone_board_drain(clone_track_board(), slot,
-                                PROXY_WORKER_IS_DRAINING(copy->worker) != 0,
-                                intent->since);
+    if (intent != NULL) {
+        s->status = clone_census_status(s->status, intent->mask,
+                                        intent->value);
     }
 }

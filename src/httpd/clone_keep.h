@@ -49,12 +49,14 @@ apr_status_t clone_keep_capture(request_rec *r,
 apr_array_header_t *clone_keep_intents(apr_pool_t *p);
 
 /**
- * Make a member that was just added stand as it was asked for when it was
- * there before.
+ * Make a member that comes while the server runs stand as it was asked for
+ * when it was there before.
  *
- * @param copy the member; its balancer's lock is not held
+ * @param s the member's record, with its route; nobody asks it yet
+ * @param balancer its balancer's name
  * @param p for the while
  */
-void clone_keep_apply(const clone_copy_t *copy, apr_pool_t *p);
+void clone_keep_mark(proxy_worker_shared *s, const char *balancer,
+                     apr_pool_t *p);
 
 #endif

@@ -10,6 +10,7 @@ import pytest
 
 from admin import ADMIN, Admin
 from browser import Browser
+from plugin_cfg import PluginFile, simple
 from process import free_port, is_alive, wait_until
 from router import OWN, Manager, allow_dead, cookie, served, shop
 
@@ -277,6 +278,22 @@ def test_a_member_that_was_away_is_drained_when_it_is_back(make):
     site.conf = whole
     site.start()
     assert [site.admin.member(m)["flags"] for m in "ABC"] == ["N", "N", ""]
+
+
+def test_a_clone_that_comes_back_in_plugin_cfg_still_drains(httpd, clones,
+                                                            workdir):
+    three = clones("A", "B", "C")
+    file = PluginFile(workdir, simple(three))
+    server = httpd(ADMIN + file.directive, own=OWN)
+    admin = Admin(server)
+    admin.do("drain", "A")
+    file.change(server, simple(three, drop=("A",)))
+    file.change(server, simple(three))
+    assert admin.member("A")["flags"] == "N"
+    admin.do("undrain", "A")
+    file.change(server, simple(three, drop=("A",)))
+    file.change(server, simple(three))
+    assert admin.member("A")["flags"] == ""
 
 
 def test_balancerpersist_and_we_agree(make):
