@@ -15,7 +15,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "http"))
 
-from httpd import Httpd                                       # noqa: E402
+from httpd import Httpd, documented                           # noqa: E402
 from process import (Process, free_port, is_open,             # noqa: E402
                      servers_account, wait_until)
 
@@ -32,8 +32,13 @@ KeepAlive On
 MaxKeepAliveRequests 0
 KeepAliveTimeout 120
 """
-# What is on beside the routing when everything is.
-EVERYTHING = ""
+# What is off unless asked for, and on when everything is; of these, what the
+# module has.
+EVERYTHING = """
+ProxyClonePrivateHeaders On
+ProxyCloneHeaderRemoval all
+ProxyCloneRetryStatus 503
+"""
 THREADS = 2
 WITHOUT_MOD_JK = (
     "mod_jk is not here: it speaks AJP alone, which the clones of this bench "
@@ -154,12 +159,14 @@ class Ours(Balancer):
     cookie = "JSESSIONID=0000first:{id}"
     own = ("proxy_balancer_clone",)
     inside = "ProxyCloneRouting On\n"
-    outside = EVERYTHING
+    outside = "".join(
+        line + "\n" for line in EVERYTHING.split("\n")
+        if line.partition(" ")[0] in documented("mod_proxy_balancer_clone"))
 
 
 class Bare(Ours):
     name = "bare"
-    title = "mod_proxy_balancer_clone, routing alone"
+    title = "mod_proxy_balancer_clone, as it comes"
     outside = ""
 
 
