@@ -395,3 +395,33 @@ void clone_config_settings(clone_conf_t *conf, server_rec *s,
         conf->routing = 1;
     }
 }
+
+int clone_config_drained(int *is_drained, server_rec *s, const char *name,
+                         const char *url)
+{
+    clone_config_t *config = clone_config_of(s);
+    const clone_seat_t *seat = NULL;
+    const clone_side_t *side;
+    clone_edition_t *edition;
+
+    if (config == NULL) {
+        return 0;
+    }
+    edition = clone_config_enter(config);
+    side = clone_edition_named(edition, name);
+    if (side != NULL) {
+        seat = clone_seats_at(side->seats, url);
+        *is_drained = seat != NULL && seat->is_drained;
+    }
+    clone_config_leave(config, edition);
+    return seat != NULL;
+}
+
+void clone_config_catch_up(server_rec *s, apr_pool_t *p)
+{
+    clone_config_t *config = clone_config_of(s);
+
+    if (config != NULL && config->board != NULL) {
+        clone_watch_catch_up(config, p);
+    }
+}

@@ -128,6 +128,23 @@ int clone_config_cluster(clone_config_cluster_t *cluster, server_rec *s,
                          const char *name, apr_pool_t *p);
 
 /**
+ * Whether the file lets a member have no new sessions (weight 0).
+ *
+ * @param is_drained filled when 1 is returned
+ * @param url the member's
+ * @return 1 when the member is from the file
+ */
+int clone_config_drained(int *is_drained, server_rec *s, const char *name,
+                         const char *url);
+
+/**
+ * In the parent, which has no watcher: take up what children accepted.
+ *
+ * @param p scratch
+ */
+void clone_config_catch_up(server_rec *s, apr_pool_t *p);
+
+/**
  * The same as settings of a balancer.
  *
  * @param conf members of which the file says something are set; none when the

@@ -231,16 +231,15 @@ static void tick(clone_config_t *config, apr_pool_t *p)
     (void)apr_global_mutex_unlock(config->lock);
 }
 
-/* A child that is born late has the parent's edition, which may be old. */
-static void catch_up(clone_config_t *config, apr_pool_t *pchild)
+void clone_watch_catch_up(clone_config_t *config, apr_pool_t *p)
 {
-    apr_pool_t *p;
+    apr_pool_t *scratch;
 
     if (clone_bulletin_number(config->board) != config->now->number
         && apr_global_mutex_lock(config->lock) == APR_SUCCESS) {
-        apr_pool_create(&p, pchild);
-        (void)follow(config, p);
-        apr_pool_destroy(p);
+        apr_pool_create(&scratch, p);
+        (void)follow(config, scratch);
+        apr_pool_destroy(scratch);
         (void)apr_global_mutex_unlock(config->lock);
     }
 }
@@ -373,7 +372,8 @@ apr_status_t clone_watch_start(clone_config_t *config, apr_pool_t *pchild)
     rv = make_locks(config, watch);
     if (rv == APR_SUCCESS) {
         config->watch = watch;
-        catch_up(config, pchild);
+        /* one that is born late has the parent's edition, which may be old */
+        clone_watch_catch_up(config, pchild);
         rv = start_thread(config);
     }
     if (rv == APR_SUCCESS) {

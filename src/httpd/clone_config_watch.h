@@ -19,6 +19,13 @@
 HA_CHECK_RESULT
 apr_status_t clone_watch_start(clone_config_t *config, apr_pool_t *pchild);
 
+/**
+ * Take what others pinned up, where there is no thread to do it.
+ *
+ * @param p scratch
+ */
+void clone_watch_catch_up(clone_config_t *config, apr_pool_t *p);
+
 /** @return 1 when the child is ending; watch may be NULL */
 int clone_watch_is_over(clone_watch_t *watch);
 

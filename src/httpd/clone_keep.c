@@ -22,6 +22,7 @@
 #include <http_main.h>
 #include <unixd.h>
 
+#include "clone_config.h"
 #include "clone_intent.h"
 #include "clone_server.h"
 #include "clone_shared.h"
@@ -200,11 +201,18 @@ static apr_status_t write_file(const char *text, apr_pool_t *p)
 
 /* ---- what is asked for --------------------------------------------------- */
 
-static unsigned int configured(const proxy_worker *worker)
+static unsigned int configured(const clone_copy_t *copy)
 {
-    const unsigned int *flags = apr_hash_get(the_configured, &worker,
-                                             sizeof(worker));
+    const unsigned int *flags = apr_hash_get(the_configured, &copy->worker,
+                                             sizeof(copy->worker));
+    int is_drained;
 
+    /* plugin-cfg.xml may say another weight by now than at the start */
+    if (clone_config_drained(&is_drained, copy->server,
+                             copy->balancer->s->name,
+                             copy->worker->s->name_ex)) {
+        return is_drained ? CLONE_FLAG_DRAIN : 0;
+    }
     return flags != NULL ? *flags : 0;
 }
 
@@ -222,7 +230,7 @@ static void find_wish(clone_intent_t *wish, const clone_person_t *person)
         unsigned int flags = clone_census_flags(worker);
 
         same &= ~(flags ^ first);
-        other |= flags ^ configured(worker);
+        other |= flags ^ configured(clone_census_copy(person, i));
     }
     wish->balancer = person->balancer;
     wish->member = person->id;
@@ -369,6 +377,7 @@ static apr_status_t look_back(void *data)
         || apr_pool_create(&p, NULL) != APR_SUCCESS) {
         return APR_SUCCESS;
     }
+    clone_config_catch_up(ap_server_conf, p);
     if (lock_kept() == APR_SUCCESS) {
         const char *text = renew(parse(text_now(), p),
                                  clone_census_take(0, p), "-", p);

@@ -284,6 +284,18 @@ def test_requests_under_way_do_not_notice_an_edit(plugin, clones):
     assert len(answers) > 20 and set(answers) == {200}
 
 
+def test_a_weight_that_is_back_is_no_drain_to_be_remembered(plugin, clones):
+    two = clones("A", "B")
+    site = plugin(simple(two, every=60).replace('RefreshInterval="60"',
+                                                'RefreshInterval="0"'))
+    site.cfg.change(site, simple(two, {"A": 0}, every=60))
+    assert "Drn" in Manager(site).members()["A"]["status"]
+    site.cfg.write(simple(two))
+    site.graceful()
+    wait_until(lambda: "Drn" not in Manager(site).members()["A"]["status"],
+               5, "a clone that does not drain")
+
+
 BAD = [
     (b"<Config>\n<ServerCluster\n</Config>", r":3: "),
     (b"", r"plugin-cfg.xml(:\d+)?: "),
