@@ -21,6 +21,10 @@ MODES = {
     "close": "take the whole request, close without a byte",
     "close-early": "close without reading the body",
     "reset": "take the whole request, reset the connection",
+    "reset-reused": "the same, if the connection has had an answer before",
+    "half-headers": "close in the middle of the answer's headers",
+    "busy": "answer with status 503",
+    "last": "answer, and say that the connection ends",
     "half": "close in the middle of the answer's body",
     "close-after": "answer, keep-alive promised, then close",
     "garbage": "answer with something that is not HTTP",
@@ -36,8 +40,12 @@ class Clone(Process):
     replaces the name there), and answers in JSON what it saw.
     """
 
-    def __init__(self, clone_id, folder, profile="websphere"):
+    server = SERVER
+
+    def __init__(self, clone_id, folder, profile="websphere",
+                 certificate=None):
         super().__init__()
+        self.certificate = certificate
         self.id = clone_id
         self.profile = profile
         self.issues = clone_id  # what it writes in cookies, from start() on
@@ -47,15 +55,17 @@ class Clone(Process):
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "https" if self.certificate else "http"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     def member(self, options=""):
         """Its BalancerMember line."""
         return f"BalancerMember {self.url} route={self.id} {options}".rstrip()
 
     def start(self):
-        self.spawn([PYTHON, "-I", "-S", SERVER, str(self.port), self.id,
-                    self.profile, self.folder, self.issues])
+        self.spawn([PYTHON, "-I", "-S", self.server, str(self.port), self.id,
+                    self.profile, self.folder, self.issues]
+                   + ([self.certificate] if self.certificate else []))
         wait_until(self._answers, 10, f"answer from clone {self.id}")
         return self
 
@@ -87,6 +97,16 @@ class Clone(Process):
         path = os.path.join(self.folder, "requests")
         if os.path.exists(path):
             os.truncate(path, 0)
+
+
+class AjpClone(Clone):
+    """One that speaks AJP, and knows modes by path alone."""
+
+    server = os.path.join(os.path.dirname(SERVER), "ajp_server.py")
+
+    @property
+    def url(self):
+        return f"ajp://127.0.0.1:{self.port}"
 
 
 def balancer(clones, name="shop", options="", members=""):

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The application server that backend.py starts, one process per clone.
 
-usage: clone_server.py <port> <clone id> <profile> <folder> [<id in cookies>]
+usage: clone_server.py <port> <clone id> <profile> <folder> <id in cookies>
+                       [<certificate>]
 
 Every request is one JSON line in <folder>/requests, written before the answer,
 so that the record survives kill -9. <folder>/mode, when it is there, holds a
-word of backend.MODES and is read again for each request.
+word of backend.MODES and is read again for each request. A path that holds
+/mode/<clone id>/<word>/ says it for this request alone. With a certificate, a
+PEM file that has its key too, it speaks TLS.
 
 A query ?set-cookie=... adds such a header to the answer, several add several.
 
@@ -21,8 +24,10 @@ import json
 import os
 import random
 import re
+import select
 import socket
 import socketserver
+import ssl
 import string
 import struct
 import sys
@@ -41,12 +46,19 @@ COOKIE = "JSESSIONID"
 IN_HEADER = "X-Session"
 OUT_HEADER = "X-Session-Out"
 LETTERS = string.ascii_letters + string.digits
+TLS = None
+if len(sys.argv) > 6:
+    TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    TLS.load_cert_chain(sys.argv[6])
 
 requests_fd = os.open(os.path.join(FOLDER, "requests"),
                       os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
-def mode():
+def mode(path=""):
+    found = re.search(f"/mode/{CLONE}/([^/]+)/", path)
+    if found:
+        return [found.group(1)]
     try:
         with open(os.path.join(FOLDER, "mode")) as f:
             return f.read().split() or ["normal"]
@@ -108,6 +120,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def setup(self):
+        self.answered = 0
+        if TLS:
+            self.request = TLS.wrap_socket(self.request, server_side=True)
+        super().setup()
 
     def log_message(self, *args):
         pass
@@ -179,7 +197,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         reply["session"] = pairs
 
     def answer(self):
-        what = mode()
+        what = mode(self.path)
         if what[0] == "close-early":
             self.record(0, "", "none")
             return self.cut()
@@ -187,22 +205,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.record(length, sha, framing)
         if what[0] == "close":
             return self.cut()
-        if what[0] == "reset":
+        if what[0] == "reset" or (what[0] == "reset-reused"
+                                  and self.answered):
             return self.cut(reset=True)
+        if what[0] == "half-headers":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/pl")
+            self.wfile.flush()
+            return self.cut()
         if what[0] == "garbage":
-            self.wfile.write(b"\0\1\2 this is not HTTP\r\n\r\n")
+            self.wfile.write(b"220 this is not HTTP\r\n\r\n")
             self.wfile.flush()
             return self.cut()
         if what[0] == "delay":
             time.sleep(float(what[1]))
-        while what[0] == "hang" and mode()[0] == "hang":
+        while what[0] == "hang" and mode(self.path)[0] == "hang":
             time.sleep(0.02)
+            if select.select([self.connection], [], [], 0)[0]:
+                return self.cut()
+        self.answered += 1
         self.normal(what, length, sha)
 
     def normal(self, what, length, sha):
-        self.send_response(int(what[1]) if what[0] == "status" else 200)
+        status = {"status": what[-1], "busy": 503}.get(what[0], 200)
+        self.send_response(int(status))
         if what[0] == "header":
             self.send_header(what[1], what[2])
+        if what[0] == "last":
+            self.send_header("Connection", "close")
         reply = {"clone": CLONE, "method": self.command, "path": self.path,
                  "body_len": length, "body_sha": sha}
         if self.path.startswith("/app/"):

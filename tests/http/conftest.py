@@ -78,14 +78,18 @@ def relays(workdir):
 
 @pytest.fixture
 def clones(workdir):
-    """clones("A", "B", profile="websphere") -> dict id to running Clone."""
+    """clones("A", "B", profile="websphere") -> dict id to running Clone.
+
+    certificate: a PEM file, for clones that speak TLS; kind: another class.
+    """
     started = []
 
-    def factory(*ids, profile="websphere"):
+    def factory(*ids, profile="websphere", certificate=None, kind=Clone):
         result = {}
         for clone_id in ids:
-            clone = Clone(clone_id, os.path.join(workdir, "clone-" +
-                                                 clone_id), profile)
+            clone = kind(clone_id, os.path.join(
+                workdir, f"clone{len(started)}-{clone_id}"), profile,
+                certificate)
             started.append(clone)
             result[clone_id] = clone.start()
         return result
