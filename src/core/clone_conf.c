@@ -17,6 +17,7 @@ void clone_conf_init(clone_conf_t *conf)
     conf->cookie = NULL;
     clone_format_init(&conf->format);
     conf->private_headers = HA_UNSET;
+    clone_retry_conf_init(&conf->retry);
 }
 
 void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
@@ -35,6 +36,7 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
     conf->private_headers = set_or(over->private_headers,
                                    base->private_headers);
     conf->cookie = over->cookie != NULL ? over->cookie : base->cookie;
+    clone_retry_conf_merge(&conf->retry, &base->retry, &over->retry);
 }
 
 int clone_conf_routing(const clone_conf_t *conf)

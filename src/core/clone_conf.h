@@ -21,6 +21,7 @@
 
 #include "clone_cookie.h"
 #include "clone_ids.h"
+#include "clone_retry_conf.h"
 #include "ha_base.h"
 
 /** A deadline that never comes. */
@@ -41,6 +42,7 @@ typedef struct clone_conf_t {
     int private_headers; /**< 1: members are told who the client is */
     const clone_cookie_conf_t *cookie; /**< the router's own; NULL unset */
     clone_format_t format; /**< of CLONE_PROFILE_FREE; goes with profile */
+    clone_retry_conf_t retry; /**< what is done about failures */
 } clone_conf_t;
 
 /** From which proxied requests private headers of clients are removed. */

@@ -248,4 +248,56 @@
  * certificate takes 1 to 6 kB. */
 #define CLONE_FIELD_MAX 16384
 
+/** How often a request that a member may have executed is sent again. */
+#define CLONE_REPLAYS_DEFAULT 1
+#define CLONE_REPLAYS_MAX 8
+
+/**
+ * Bytes of a body held in memory, and held at all, for requests that may be
+ * sent again: a form, and a photo. A hundred of them take 100 MiB of disk.
+ */
+#define CLONE_BODY_MEMORY_DEFAULT (64 * 1024)
+#define CLONE_BODY_MEMORY_MAX (16 * 1024 * 1024)
+#define CLONE_BODY_FILE_DEFAULT (1024 * 1024)
+#define CLONE_BODY_FILE_MAX (1024LL * 1024 * 1024 * 1024)
+
+/** Failures in a row after which a member is down: one is an accident. */
+#define CLONE_FAILURES_DEFAULT 3
+#define CLONE_FAILURES_MAX 1000
+
+/** Microseconds after which no attempt begins: one of mod_proxy's time-outs
+ * by default, and half of another. */
+#define CLONE_DEADLINE_DEFAULT_USEC (90 * 1000000LL)
+#define CLONE_DEADLINE_MIN_USEC (100 * 1000LL)
+#define CLONE_DEADLINE_MAX_USEC (3600 * 1000000LL)
+
+/** Members of all balancers whose failures are counted: 64 kB. */
+#define CLONE_MEMBERS_MAX 1024
+
+/** Microseconds for which others wait for the end of a trial: a member that
+ * takes a connection and is silent gets the next request after so long. */
+#define CLONE_TRIAL_USEC (10 * 1000000LL)
+
+/**
+ * Requests that may be sent again at once, when a member dies: as many as a
+ * large site has under way there. The rest is a share of all requests.
+ */
+#define CLONE_BUDGET_TOKENS 1000
+
+/** Percent of requests that may be sent again, and a second in any case. */
+#define CLONE_BUDGET_PERCENT_DEFAULT 20
+#define CLONE_BUDGET_PERCENT_MAX 100
+#define CLONE_BUDGET_FLOOR_DEFAULT 3
+#define CLONE_BUDGET_FLOOR_MAX 1000
+
+/** Microseconds of quiet that pay at most: no sum gets too large. */
+#define CLONE_BUDGET_WINDOW_USEC (3600 * 1000000LL)
+
+/** Balancers that have a budget of their own: 16 kB. */
+#define CLONE_BUDGET_BALANCERS_MAX 256
+
+/** Seconds in Retry-After at most: an error page that says an hour is not
+ * looked at again. */
+#define CLONE_RETRY_AFTER_MAX_SEC 60
+
 #endif

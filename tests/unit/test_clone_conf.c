@@ -49,10 +49,14 @@ static int *member_of(clone_conf_t *conf, const member_t *member)
 
 START_TEST(every_member_has_its_row)
 {
-    /* format goes with profile, and has a test of its own below */
+    /* format goes with profile, and has a test of its own below; retry has
+     * rows in test_clone_retry_conf.c */
     ck_assert_uint_eq(
         sizeof(clone_conf_t),
-        offsetof(clone_conf_t, format) + sizeof(clone_format_t));
+        offsetof(clone_conf_t, retry) + sizeof(clone_retry_conf_t));
+    ck_assert_uint_lt(offsetof(clone_conf_t, retry)
+                      - offsetof(clone_conf_t, format),
+                      sizeof(clone_format_t) + sizeof(apr_int64_t));
     /* cookie has one, too */
     ck_assert_uint_eq(offsetof(clone_conf_t, format),
                       offsetof(clone_conf_t, cookie) + sizeof(void *));
@@ -166,6 +170,23 @@ START_TEST(a_route_cookie_is_one_setting)
     ck_assert_ptr_null(clone_conf_cookie(&merged));
     clone_conf_merge(&merged, &over, &base);
     ck_assert_ptr_eq(clone_conf_cookie(&merged), &one);
+}
+END_TEST
+
+START_TEST(what_is_done_about_failures_is_merged_too)
+{
+    clone_conf_t base;
+    clone_conf_t over;
+
+    clone_conf_init(&base);
+    clone_conf_init(&over);
+    base.retry.failures = 5;
+    base.retry.replays = 2;
+    over.retry.replays = 0;
+    clone_conf_merge(&over, &base, &over);
+    ck_assert_int_eq(over.retry.failures, 5);
+    ck_assert_int_eq(over.retry.replays, 0);
+    ck_assert_int_eq(over.retry.deadline, HA_UNSET);
 }
 END_TEST
 
@@ -389,6 +410,7 @@ int main(void)
     tcase_add_loop_test(tests, merge_mixes_no_members, 0, LENGTH_OF(members));
     tcase_add_test(tests, a_route_cookie_is_one_setting);
     tcase_add_test(tests, a_free_form_goes_with_the_profile);
+    tcase_add_test(tests, what_is_done_about_failures_is_merged_too);
     tcase_add_test(tests, what_nobody_set_has_a_safe_default);
     tcase_add_test(tests, a_drain_has_no_deadline_unless_it_is_said);
     tcase_add_test(tests, a_server_s_own_settings_are_merged);
