@@ -13,6 +13,10 @@
  *   clone_answer   what a member's answer says of the session
  *   clone_cookie_hooks the router's own cookie
  *   clone_learn_hooks  clone ids that no configuration has
+ *   clone_attempt  how it ended, and what follows
+ *   clone_retry_status  what became of failures, on mod_status' page
+ *   clone_filter   what a member answers, before the client sees it
+ *   clone_body     what the client sent, to be sent again
  *   clone_request  what is known of a request, and its variables
  *   clone_method   the choice: balancer in, member out
  *   clone_headers  private headers: the client's out, ours in
@@ -30,6 +34,8 @@
 
 #include "clone_admin.h"
 #include "clone_answer.h"
+#include "clone_attempt.h"
+#include "clone_body.h"
 #include "clone_cmds.h"
 #include "clone_cookie_hooks.h"
 #include "clone_headers.h"
@@ -37,10 +43,12 @@
 #include "clone_config_limit.h"
 #include "clone_config_match.h"
 #include "clone_config_method.h"
+#include "clone_filter.h"
 #include "clone_hooks.h"
 #include "clone_keep.h"
 #include "clone_learn_hooks.h"
 #include "clone_method.h"
+#include "clone_retry_status.h"
 #include "clone_server.h"
 #include "clone_track.h"
 
@@ -80,7 +88,12 @@ static void register_hooks(apr_pool_t *p)
                            APR_HOOK_FIRST);
     ap_hook_fixups(clone_config_fixups, NULL, NULL, APR_HOOK_LAST);
     ap_hook_post_config(clone_server_install, NULL, balancer, APR_HOOK_FIRST);
+    ap_hook_post_config(clone_attempt_post_config, NULL, NULL,
+                        APR_HOOK_MIDDLE);
     ap_hook_post_config(clone_server_report, balancer, NULL, APR_HOOK_LAST);
+    clone_body_register();
+    clone_filter_register();
+    clone_retry_status_register();
     proxy_hook_pre_request(clone_hooks_pre_request, NULL, balancer,
                            APR_HOOK_REALLY_FIRST);
     proxy_hook_scheme_handler(clone_config_attempt, NULL, NULL,

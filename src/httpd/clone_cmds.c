@@ -9,6 +9,7 @@
 
 #include "clone_config_cmds.h"
 #include "clone_cookie_words.h"
+#include "clone_retry_cmds.h"
 #include "clone_server.h"
 #include "clone_sessions.h"
 #include "ha_interval.h"
@@ -75,6 +76,11 @@ static const char *find_scope(clone_conf_t **conf, cmd_parms *cmd)
     *conf = clone_server_conf_named(server->conf,
                                     balancer_name(cmd->pool, cmd->path));
     return NULL;
+}
+
+const char *clone_cmds_scope(clone_conf_t **conf, cmd_parms *cmd)
+{
+    return find_scope(conf, cmd);
 }
 
 /* Not httpd's own flag: that one takes "On nonsense" for On. */
@@ -380,6 +386,8 @@ static const char *set_secret_file(cmd_parms *cmd, void *unused,
 /* mod_proxy opens <Proxy> for both kinds of context. */
 #define ANYWHERE (RSRC_CONF | ACCESS_CONF)
 
+#define NUMBER(name) (void *)&clone_retry_##name
+
 const command_rec clone_cmds[] = {
     AP_INIT_TAKE1("ProxyCloneRouting", set_routing, NULL, ANYWHERE,
                   "On to follow the clone ids of a session, Off to leave the "
@@ -438,6 +446,32 @@ const command_rec clone_cmds[] = {
                   RSRC_CONF,
                   "a file of secrets, one a line, that sign the router's "
                   "cookie: the first signs, all verify"),
+    AP_INIT_TAKE12("ProxyCloneReplay", clone_retry_set_replay, NULL, ANYWHERE,
+                   "which requests are sent again after a member may have "
+                   "executed them, never, idempotent or always, and how often "
+                   "(default idempotent 1)"),
+    AP_INIT_TAKE_ARGV("ProxyCloneRetryStatus", clone_retry_set_statuses, NULL,
+                      ANYWHERE,
+                      "statuses of answers for which another member is asked, "
+                      "of 429, 500, 502, 503 and 504, or none (default none)"),
+    AP_INIT_TAKE1("ProxyCloneBodyMemory", clone_retry_set_number,
+                  NUMBER(body_memory), ANYWHERE, "bytes of a body held in "
+                  "memory, for requests that may be sent again (default "
+                  "65536)"),
+    AP_INIT_TAKE1("ProxyCloneBodyFile", clone_retry_set_number,
+                  NUMBER(body_file), ANYWHERE, "bytes of a body held at all, "
+                  "above ProxyCloneBodyMemory in a temporary file (default "
+                  "1048576)"),
+    AP_INIT_TAKE1("ProxyCloneFailures", clone_retry_set_number,
+                  NUMBER(failures), ANYWHERE, "failures in a row after which "
+                  "a member is down (default 3)"),
+    AP_INIT_TAKE12("ProxyCloneRetryBudget", clone_retry_set_budget, NULL,
+                   ANYWHERE, "percent of a balancer's requests that are sent "
+                   "again at most, and so many a second in any case (default "
+                   "20 3)"),
+    AP_INIT_TAKE1("ProxyCloneDeadline", clone_retry_set_deadline, NULL,
+                  ANYWHERE, "time after which a request is not tried again, "
+                  "100ms to 1h (default 90s)"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 

@@ -10,8 +10,19 @@
 #include <httpd.h>
 #include <http_config.h>
 
+#include "clone_conf.h"
+
 /** The module's directives, for its module record. */
 extern const command_rec clone_cmds[];
+
+/**
+ * The record that a directive speaks of.
+ *
+ * @param conf the server's, or one balancer's; NULL when it stands where it
+ *        must not
+ * @return NULL, or why it must not
+ */
+const char *clone_cmds_scope(clone_conf_t **conf, cmd_parms *cmd);
 
 /** create_server_config: an empty record. */
 void *clone_cmds_create(apr_pool_t *p, server_rec *s);

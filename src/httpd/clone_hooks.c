@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clone_hooks.h"
 
-#include <apr_cstr.h>
 #include <apr_strings.h>
 #include <http_log.h>
 
 #include "clone_answer.h"
+#include "clone_attempt.h"
+#include "clone_filter.h"
 #include "clone_request.h"
 #include "clone_server.h"
 #include "log_tags.h"
@@ -32,10 +33,21 @@ static void begin(proxy_balancer **balancer, request_rec *r,
     }
     (void)PROXY_THREAD_UNLOCK(real);
     if (req != NULL) {
+        if (r->prev != NULL) {
+            clone_body_forget(r);
+        }
         clone_request_read(req, r, url);
         clone_answer_watch(req, r);
         *balancer = req->shown;
     }
+}
+
+/* mod_proxy is about to mark a member; remember how it was. */
+static void remember(clone_request_t *req, proxy_worker *given)
+{
+    req->spared = given;
+    req->spared_status = given->s->status;
+    req->spared_error_time = given->s->error_time;
 }
 
 /*
@@ -54,9 +66,7 @@ static int hand_back(clone_request_t *req, request_rec *r,
         req->last->s->status |= PROXY_WORKER_IN_ERROR;
         req->last->s->error_time = apr_time_now();
     }
-    req->spared = given;
-    req->spared_status = given->s->status;
-    req->spared_error_time = given->s->error_time;
+    remember(req, given);
     return rc;
 }
 
@@ -91,41 +101,12 @@ int clone_hooks_pre_request(proxy_worker **worker, proxy_balancer **balancer,
     }
     if (req->last != NULL && !clone_request_is_tried(req, req->last)) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, CRLOG(0204)
-                      "%s: %s could not be reached, asking another member",
+                      "%s: %s failed this request, asking another member",
                       (*balancer)->s->name, req->last->s->name_ex);
         clone_request_add_tried(req, req->last);
     }
     return req->tried->nelts > req->shown->s->max_attempts
                ? HTTP_SERVICE_UNAVAILABLE : DECLINED;
-}
-
-/*
- * A host without an address: mod_proxy calls that an error of its own, 500,
- * and says nothing else of it than this.
- */
-static int is_unresolved(const request_rec *r, int rc)
-{
-    const char *notes = apr_table_get(r->notes, "error-notes");
-
-    return rc == HTTP_INTERNAL_SERVER_ERROR && notes != NULL
-           && ap_strstr_c(notes, "DNS lookup failure for") != NULL;
-}
-
-/*
- * Whether an attempt failed before the member had the request, so that
- * another one may have it. mod_proxy_http says 503 to a connection that could
- * not be made; a 503 that the member answered came after create_req. Other
- * schemes, ways through another proxy and a ping= that failed stay with
- * mod_proxy's own loop.
- */
-static int is_unreached(const clone_request_t *req, const request_rec *r,
-                        const proxy_worker *worker,
-                        const proxy_server_conf *conf, int rc)
-{
-    return (rc == HTTP_SERVICE_UNAVAILABLE || is_unresolved(r, rc))
-           && !req->is_sent
-           && conf->proxies->nelts == 0
-           && apr_cstr_casecmpn(worker->s->scheme, "http", 4) == 0;
 }
 
 /* Run the real handler once. */
@@ -142,8 +123,7 @@ static int attempt(clone_request_t *req, request_rec *r, proxy_worker *worker,
                   worker->s->route[0] != '\0' ? worker->s->route : "-",
                   worker->s->name_ex, clone_reason_name(req->choice.reason),
                   req->session_count, req->tried->nelts);
-    req->last = worker;
-    req->is_sent = 0;
+    clone_attempt_begin(req, worker);
     req->is_inside = 1;
     rc = proxy_run_scheme_handler(r, worker, conf, url, proxyhost, proxyport);
     req->is_inside = 0;
@@ -151,48 +131,154 @@ static int attempt(clone_request_t *req, request_rec *r, proxy_worker *worker,
 }
 
 /*
+ * The same by a new connection. mod_proxy_http opens one for the first
+ * request of a client's connection, if asked.
+ */
+static int attempt_anew(clone_request_t *req, request_rec *r,
+                        proxy_worker *worker, proxy_server_conf *conf,
+                        char *url, const char *proxyhost,
+                        apr_port_t proxyport)
+{
+    static const char name[] = "proxy-initial-not-pooled";
+    const char *before = apr_table_get(r->subprocess_env, name);
+    int keepalives = r->connection->keepalives;
+    int rc;
+
+    apr_table_setn(r->subprocess_env, name, "1");
+    r->connection->keepalives = 0;
+    req->is_fresh = 1;
+    req->is_repeated = 1;
+    rc = attempt(req, r, worker, conf, url, proxyhost, proxyport);
+    /* an answer may have counted on */
+    r->connection->keepalives += keepalives;
+    if (before == NULL) {
+        apr_table_unset(r->subprocess_env, name);
+    }
+    return rc;
+}
+
+/* Another member, by the same steps as in mod_proxy's loop. */
+static int choose_next(proxy_worker **worker, char **url,
+                       clone_request_t *req, request_rec *r,
+                       proxy_server_conf *conf)
+{
+    proxy_balancer *balancer = req->shown;
+    int rc;
+
+    *url = apr_pstrdup(r->pool, req->url);
+    rc = ap_proxy_pre_request(worker, &balancer, r, conf, url);
+    if (rc == OK && ap_proxy_initialize_worker(*worker, r->server,
+                                               conf->pool) != OK) {
+        rc = HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return rc;
+}
+
+/* Make ready for attempts: hold the body, stand before the answer. */
+static int prepare(clone_request_t *req, request_rec *r,
+                   const proxy_worker *worker)
+{
+    int rc = OK;
+
+    if (r->main == NULL && r->kept_body == NULL && ap_request_has_body(r)
+        && req->retry.replays > 0 && clone_attempt_is_open(req, r, worker)) {
+        rc = clone_body_hold(&req->body, r, req->retry.body_memory,
+                             req->retry.body_file);
+    }
+    req->headers_out = r->headers_out;
+    clone_attempt_earn(req);
+    if (rc == OK) {
+        clone_filter_add(req, r);
+    }
+    return rc;
+}
+
+static void clean_up(clone_request_t *req, request_rec *r)
+{
+    clone_filter_remove(req);
+    if (req->body != NULL) {
+        clone_body_close(req->body, r);
+    }
+}
+
+/* No further attempt: what the client is told. */
+static int tell(clone_request_t *req, request_rec *r, proxy_worker *given,
+                int rc)
+{
+    /* The loop around us shall not begin again. */
+    req->is_over = 1;
+    if (rc == HTTP_SERVICE_UNAVAILABLE) {
+        clone_request_retry_after(req, r);
+    }
+    else {
+        /* maybe somebody said it when there was nobody else to be asked */
+        apr_table_unset(r->err_headers_out, "Retry-After");
+    }
+    if (rc == HTTP_SERVICE_UNAVAILABLE || rc == HTTP_INTERNAL_SERVER_ERROR) {
+        remember(req, given);
+    }
+    return rc;
+}
+
+/*
  * mod_proxy's loop goes on only while the failed member is marked as in
  * error. Any other request may take the mark away in between, with retry=0
  * it always does, and members with status +I never carry it: one request in
- * some thousands got a 503 that way although others were up. So the next
- * attempt is made here, by the same steps as in the loop.
+ * some thousands got a 503 that way although others were up. And it knows
+ * nothing of a request that may be sent again. So the next attempt is made
+ * here.
  */
+static int serve(clone_request_t *req, request_rec *r, proxy_worker *worker,
+                 proxy_server_conf *conf, char *url)
+{
+    proxy_worker *given = worker;
+    clone_verdict_e verdict = CLONE_VERDICT_NEXT;
+    int rc = prepare(req, r, worker);
+
+    while (rc == OK) {
+        unsigned int before = worker->s->status;
+
+        if (req->body != NULL) {
+            clone_body_offer(req->body, r);
+        }
+        rc = verdict == CLONE_VERDICT_SAME
+                 ? attempt_anew(req, r, worker, conf, url, NULL, 0)
+                 : attempt(req, r, worker, conf, url, NULL, 0);
+        verdict = clone_attempt_end(&rc, req, r, worker, before);
+        req->is_fresh = 0;
+        if (verdict == CLONE_VERDICT_DONE) {
+            break;
+        }
+        if (verdict == CLONE_VERDICT_NEXT
+            && choose_next(&worker, &url, req, r, conf) != OK) {
+            verdict = CLONE_VERDICT_STOP;
+        }
+        if (verdict == CLONE_VERDICT_STOP) {
+            rc = tell(req, r, given, rc);
+            break;
+        }
+        url = apr_pstrdup(r->pool, url);
+        rc = OK;
+    }
+    clean_up(req, r);
+    return rc;
+}
+
 int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
                                proxy_server_conf *conf, char *url,
                                const char *proxyhost, apr_port_t proxyport)
 {
     clone_request_t *req = clone_request_get(r);
-    proxy_worker *given = worker;
     int rc;
 
     if (req == NULL || req->is_inside) {
         return DECLINED;
     }
-    for (;;) {
-        proxy_balancer *balancer = req->shown;
-
-        rc = attempt(req, r, worker, conf, url, proxyhost, proxyport);
-        if (!is_unreached(req, r, worker, conf, rc)) {
-            return hand_back(req, r, given, rc);
-        }
-        if (req->tried->nelts >= req->shown->s->max_attempts) {
-            break;
-        }
-        apr_table_unset(r->notes, "error-notes");
-        apr_table_unset(r->notes, "verbose-error-to");
-        url = apr_pstrdup(r->pool, req->url);
-        rc = ap_proxy_pre_request(&worker, &balancer, r, conf, &url);
-        if (rc == OK && ap_proxy_initialize_worker(worker, r->server,
-                                                   conf->pool) != OK) {
-            rc = HTTP_INTERNAL_SERVER_ERROR;
-        }
-        if (rc != OK) {
-            break;
-        }
+    if (clone_attempt_is_ours(worker, conf)) {
+        return serve(req, r, worker, conf, url);
     }
-    /* The loop around us shall not begin again. */
-    req->is_over = 1;
-    return hand_back(req, r, given, rc);
+    rc = attempt(req, r, worker, conf, url, proxyhost, proxyport);
+    return hand_back(req, r, worker, rc);
 }
 
 int clone_hooks_create_req(request_rec *r, request_rec *backend_r)
@@ -201,6 +287,7 @@ int clone_hooks_create_req(request_rec *r, request_rec *backend_r)
 
     if (req != NULL) {
         req->is_sent = 1;
+        req->is_reused = backend_r->connection->keepalives > 0;
     }
     return DECLINED;
 }

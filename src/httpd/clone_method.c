@@ -4,6 +4,7 @@
 #include <apr_time.h>
 #include <http_log.h>
 
+#include "clone_attempt.h"
 #include "clone_learn_hooks.h"
 #include "clone_request.h"
 #include "clone_server.h"
@@ -24,11 +25,33 @@ static int is_trial_due(const proxy_worker *worker)
                || apr_time_now() > worker->s->error_time + worker->s->retry);
 }
 
-static int is_usable(const proxy_worker *worker)
+/* In error, and nothing else: somebody to ask when all others are gone. */
+static int is_last_resort(const proxy_worker *worker,
+                          const proxy_balancer *balancer)
 {
-    return PROXY_WORKER_IS_USABLE(worker)
-           || (PROXY_WORKER_IS_INITIALIZED(worker)
-               && !(worker->s->status & UNFIT_BITS) && is_trial_due(worker));
+    return PROXY_WORKER_IS_INITIALIZED(worker)
+           && !(worker->s->status & UNFIT_BITS)
+           && (balancer->s->forcerecovery
+               || !(worker->s->status & PROXY_WORKER_IN_ERROR));
+}
+
+/* Whether a member that has failed before may be asked just by others. */
+static int is_left_to_others(const clone_request_t *req,
+                             const proxy_worker *worker)
+{
+    clone_health_member_t *member = clone_attempt_health(worker);
+
+    return member != NULL && member != req->trial_of
+           && clone_health_failures(member) >= req->retry.failures
+           && clone_health_is_on_trial(member, apr_time_now());
+}
+
+static int is_usable(const clone_request_t *req, const proxy_worker *worker)
+{
+    return (PROXY_WORKER_IS_USABLE(worker)
+            || (PROXY_WORKER_IS_INITIALIZED(worker)
+                && !(worker->s->status & UNFIT_BITS) && is_trial_due(worker)))
+           && !is_left_to_others(req, worker);
 }
 
 static void view_member(clone_member_t *member, const proxy_worker *worker,
@@ -43,7 +66,7 @@ static void view_member(clone_member_t *member, const proxy_worker *worker,
                                        : span_of_text(s->name_ex);
     member->weight = s->lbfactor > 0 ? (unsigned int)s->lbfactor : 1;
     member->lbset = s->lbset;
-    member->is_usable = is_usable(worker);
+    member->is_usable = is_usable(req, worker);
     member->is_tried = clone_request_is_tried(req, worker);
     member->is_draining = PROXY_WORKER_IS_DRAINING(worker) != 0;
     member->is_standby = PROXY_WORKER_IS_STANDBY(worker) != 0;
@@ -70,12 +93,36 @@ static clone_member_t *view_members(const proxy_balancer *balancer,
     return members;
 }
 
+/*
+ * Be the one who tries a member that has failed too often. Others go
+ * elsewhere meanwhile, if there is a place to go.
+ */
+static int is_mine_to_try(clone_request_t *req, const proxy_worker *worker)
+{
+    clone_health_member_t *member = clone_attempt_health(worker);
+    apr_time_t now;
+
+    if (member == NULL || member == req->trial_of
+        || clone_health_failures(member) < req->retry.failures) {
+        return 1;
+    }
+    now = apr_time_now();
+    req->trial = clone_health_begin_trial(member, now,
+                                          now + CLONE_TRIAL_USEC);
+    req->trial_of = req->trial != 0 ? member : NULL;
+    return req->trial != 0;
+}
+
 /* Take a member out of error if that is what it is in. */
-static int is_ready_now(proxy_worker *worker, server_rec *s)
+static int is_ready_now(clone_request_t *req, proxy_worker *worker,
+                        server_rec *s)
 {
     APR_OPTIONAL_FN_TYPE(ap_proxy_retry_worker) *retry =
         APR_RETRIEVE_OPTIONAL_FN(ap_proxy_retry_worker);
 
+    if (!is_mine_to_try(req, worker)) {
+        return 0;
+    }
     if (!PROXY_WORKER_IS_USABLE(worker) && retry != NULL) {
         (void)retry("BALANCER", worker, s);
     }
@@ -113,12 +160,34 @@ static void account(proxy_balancer *balancer, proxy_balancer_method *base,
     }
 }
 
+/*
+ * Nobody is left but members that are down, maybe back by now and not due for
+ * a trial, or on trial by another request. A 503 would be worse than asking.
+ */
+static proxy_worker *resort_to(proxy_worker *worker)
+{
+    worker->s->status &= ~(unsigned int)PROXY_WORKER_IN_ERROR;
+    return worker;
+}
+
+static void add_last_resorts(clone_member_t *members,
+                             const proxy_balancer *balancer)
+{
+    unsigned int i;
+
+    for (i = 0; i < (unsigned int)balancer->workers->nelts; i++) {
+        members[i].is_usable = is_last_resort(worker_at(balancer, i),
+                                              balancer) != 0;
+    }
+}
+
 static proxy_worker *find_by_session(proxy_balancer *balancer,
                                      clone_request_t *req, request_rec *r)
 {
     clone_member_t *members = view_members(balancer, req, r->pool);
     const clone_ids_t *sessions = clone_learn_hooks_view(req, members,
                                                          balancer, r);
+    int is_resort = 0;
 
     clone_track_hide(members, balancer, req, r);
     for (;;) {
@@ -129,15 +198,29 @@ static proxy_worker *find_by_session(proxy_balancer *balancer,
                            sessions, req->session_count,
                            balancer->s->sticky_force);
         if (req->choice.reason == CLONE_REASON_NONE) {
-            return NULL;
+            if (is_resort || balancer->s->sticky_force) {
+                return NULL;
+            }
+            is_resort = 1;
+            add_last_resorts(members, balancer);
+            continue;
         }
         worker = worker_at(balancer, req->choice.member);
-        if (is_ready_now(worker, r->server)) {
+        if (is_resort) {
+            return resort_to(worker);
+        }
+        if (is_ready_now(req, worker, r->server)) {
             return worker;
         }
         /* Somebody changed it since we looked; one fewer to choose from. */
         members[req->choice.member].is_usable = 0;
     }
+}
+
+static int is_out(const clone_request_t *req, const proxy_worker *worker)
+{
+    return clone_request_is_tried(req, worker)
+           || is_left_to_others(req, worker);
 }
 
 /* Least loaded by byrequests' rule, of those that did not fail this request. */
@@ -146,14 +229,32 @@ static int is_untried_better(proxy_worker *current, proxy_worker *best,
 {
     const clone_request_t *req = baton;
 
-    return !clone_request_is_tried(req, current)
-           && (best == NULL || clone_request_is_tried(req, best)
+    return !is_out(req, current)
+           && (best == NULL || is_out(req, best)
                || current->s->lbstatus > best->s->lbstatus);
+}
+
+static proxy_worker *find_last_resort(const proxy_balancer *balancer,
+                                      const clone_request_t *req)
+{
+    unsigned int i;
+
+    for (i = 0; i < (unsigned int)balancer->workers->nelts; i++) {
+        proxy_worker *worker = worker_at(balancer, i);
+
+        if (!clone_request_is_tried(req, worker)
+            && !PROXY_WORKER_IS_DRAINING(worker)
+            && is_last_resort(worker, balancer)) {
+            return resort_to(worker);
+        }
+    }
+    return NULL;
 }
 
 /*
  * The method under ours knows nothing of members that failed this very
- * request; with retry=0 it would offer them again until attempts run out.
+ * request, with retry=0 it would offer them again until attempts run out; nor
+ * of members that another request is trying.
  */
 static proxy_worker *find_by_base(proxy_balancer *balancer,
                                   proxy_balancer_method *base,
@@ -161,13 +262,14 @@ static proxy_worker *find_by_base(proxy_balancer *balancer,
 {
     proxy_worker *worker = base->finder(balancer, r);
 
-    if (worker == NULL || !clone_request_is_tried(req, worker)) {
+    if (worker != NULL && !clone_request_is_tried(req, worker)
+        && is_mine_to_try(req, worker)) {
         return worker;
     }
     worker = ap_proxy_balancer_get_best_worker(balancer, r, is_untried_better,
                                                req);
-    return worker != NULL && !clone_request_is_tried(req, worker) ? worker
-                                                                  : NULL;
+    return worker != NULL && !is_out(req, worker)
+               ? worker : find_last_resort(balancer, req);
 }
 
 static proxy_worker *find(proxy_balancer *balancer, request_rec *r)
@@ -197,6 +299,7 @@ static proxy_worker *find(proxy_balancer *balancer, request_rec *r)
         }
         req->choice.reason = CLONE_REASON_NONE;
         clone_request_export(req, r, NULL);
+        clone_request_retry_after(req, r);
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, CRLOG(0202)
                       "%s: nobody: %u sessions given, %d of %d members tried%s",
                       balancer->s->name, req->session_count,

@@ -62,6 +62,8 @@ void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
     clone_conf_t conf;
 
     clone_server_settings(&conf, r->server, req->shown->s->name);
+    req->retry = conf.retry;
+    clone_retry_conf_fill(&req->retry);
     req->url = apr_pstrdup(r->pool, url);
     clone_values_init(&values);
     if (header != NULL) {
@@ -129,6 +131,25 @@ int clone_request_is_tried(const clone_request_t *req,
         }
     }
     return 0;
+}
+
+void clone_request_retry_after(const clone_request_t *req, request_rec *r)
+{
+    proxy_worker *const *workers = (void *)req->shown->workers->elts;
+    apr_time_t now = apr_time_now();
+    apr_time_t wait = apr_time_from_sec(CLONE_RETRY_AFTER_MAX_SEC);
+    int i;
+
+    for (i = 0; i < req->shown->workers->nelts; i++) {
+        const proxy_worker_shared *s = workers[i]->s;
+        apr_time_t due = s->status & PROXY_WORKER_IN_ERROR
+                             ? s->error_time + s->retry - now : 0;
+
+        wait = due < wait ? due : wait;
+    }
+    apr_table_setn(r->err_headers_out, "Retry-After", apr_psprintf(
+        r->pool, "%" APR_TIME_T_FMT,
+        wait > apr_time_from_sec(1) ? apr_time_sec(wait) : 1));
 }
 
 static void set_or_unset(apr_table_t *table, const char *name,

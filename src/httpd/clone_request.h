@@ -12,7 +12,11 @@
 #include <mod_proxy.h>
 
 #include "clone_cookie.h"
+#include "clone_body.h"
+#include "clone_budget.h"
+#include "clone_health.h"
 #include "clone_ids.h"
+#include "clone_retry_conf.h"
 #include "clone_route.h"
 
 /**
@@ -35,15 +39,33 @@ typedef struct clone_request_t {
     clone_choice_t choice;  /**< the last decision */
     proxy_worker *last;     /**< who was asked last, or NULL */
     proxy_worker *spared;   /**< mod_proxy is about to mark it for what last
-                                 did; NULL when it is not */
+                                 did, or we did already; NULL when it is not */
     unsigned int spared_status;    /**< of spared, before */
     apr_time_t spared_error_time;  /**< the same */
+    clone_retry_conf_t retry;   /**< what is done about failures */
+    clone_body_t *body;         /**< as far as it is held, or NULL */
+    ap_filter_t *filter;        /**< looks at the answer; NULL when it is out
+                                     of the way */
+    apr_table_t *headers_out;   /**< of r, before the first attempt */
+    clone_bucket_t *bucket;     /**< pays for sending it again, or NULL */
+    clone_health_member_t *trial_of; /**< who is on trial, or NULL */
+    apr_time_t trial;           /**< what ends it */
+    apr_time_t began;           /**< the last attempt */
+    clone_end_e seen;           /**< what the filter found out */
+    unsigned int sends;         /**< attempts after which a member may have
+                                     executed the request */
+    int failure;                /**< status for the last of these, or 0 */
     unsigned int is_over : 1;   /**< no further attempt */
     unsigned int is_inside : 1; /**< within our scheme_handler */
     unsigned int has_route : 1; /**< the last of sessions[] is what our
                                      cookie says */
     unsigned int is_session_ha : 1; /**< our cookie is mod_session_ha's */
     unsigned int is_sent : 1;   /**< the member has all of the request */
+    unsigned int is_reused : 1; /**< by a connection that had served before */
+    unsigned int is_fresh : 1;  /**< by a new connection, on purpose */
+    unsigned int is_given : 1;  /**< the client has part of an answer */
+    unsigned int is_repeated : 1; /**< a member was asked twice, once */
+    unsigned int is_excused : 1;  /**< and took the connection */
 } clone_request_t;
 
 /**
@@ -82,6 +104,12 @@ void clone_request_add_tried(clone_request_t *req, proxy_worker *worker);
 /** @return 1 when the member failed this request before */
 int clone_request_is_tried(const clone_request_t *req,
                            const proxy_worker *worker);
+
+/**
+ * Say in the 503 that is to come when it is worth to try again: when the
+ * first member that is down is due for its next trial.
+ */
+void clone_request_retry_after(const clone_request_t *req, request_rec *r);
 
 /**
  * Set BALANCER_SESSION_*, BALANCER_ROUTE_CHANGED, CLONE_REASON and WAS as the

@@ -28,6 +28,7 @@
  * 0123 crit    the file of secrets for the route cookie holds something else
  * 0124 crit    the route cookie has the name of the session cookie
  * 0125 error   reload: the file of secrets is bad, the old secrets stay
+ * 0130 crit    shared memory for failures cannot be made
  * 0150 crit    members get private headers, and clients may send them
  * 0151 debug   private headers of a client are removed
  * 0152 debug   private trailers of a client are removed
@@ -40,7 +41,7 @@
  * 0201 debug   the decision for one request
  * 0202 debug   nobody may serve a request
  * 0203 trace1  a cookie or parameter is no session of the profile
- * 0204 debug   a member has refused a request that may go on elsewhere
+ * 0204 debug   a member has failed a request that may go on elsewhere
  * 0400 info    start: what plugin-cfg.xml comes to
  * 0401 error   restart: plugin-cfg.xml is bad, what was accepted last goes on
  * 0402 warning something in plugin-cfg.xml is probably not meant so
@@ -70,6 +71,10 @@
  * 0213 debug   a route cookie is set
  * 0300 warning an administrator took a member out, or back
  * 0301 warning the file of members that were taken out cannot be written
+ * 0220 info    an attempt failed, and what is done; error: the client is told
+ * 0222 warning a member is down
+ * 0223 notice  a member that had failed answers again
+ * 0224 warning a body cannot be written to a temporary file
  */
 
 /*

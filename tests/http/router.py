@@ -60,8 +60,8 @@ def served(answer):
 
 
 def allow_dead(server):
-    """Stock mod_proxy's errors about members that refuse or time out."""
-    for tag in ("AH00940", "AH00957", "AH00959", "AH01114"):
+    """Errors about members that refuse or time out, and one that is down."""
+    for tag in ("AH00940", "AH00957", "AH00959", "AH01114", "CR0222"):
         server.log.allow(tag)
 
 
@@ -69,6 +69,7 @@ def allow_nobody(server):
     """And about a balancer that has nobody left."""
     allow_dead(server)
     server.log.allow("AH01170")
+    server.log.allow("CR0220")
 
 
 class Manager:

@@ -95,6 +95,31 @@ WRONG = [
      "ProxyCloneLearnMax not allowed in <Proxy> context"),
     ("<Location /x>\nProxyCloneFormat separator=:\n</Location>",
      "ProxyCloneFormat belongs in the server config"),
+    ("ProxyCloneReplay maybe",
+     "ProxyCloneReplay must be never, idempotent or always, not 'maybe'"),
+    ("ProxyCloneReplay always 9",
+     "ProxyCloneReplay must be between 1 and 8, not '9'"),
+    ("ProxyCloneReplay always 1x", "must be between 1 and 8, not '1x'"),
+    ("ProxyCloneRetryStatus 404", "ProxyCloneRetryStatus must be none, or "
+     "some of 429, 500, 502, 503 and 504, not '404'"),
+    ("ProxyCloneRetryStatus 503 none", "502, 503 and 504, not 'none'"),
+    ("ProxyCloneRetryStatus", "ProxyCloneRetryStatus needs a status, or none"),
+    ("ProxyCloneBodyMemory 64k",
+     "ProxyCloneBodyMemory must be between 0 and 16777216, not '64k'"),
+    ("ProxyCloneBodyMemory -1", "0 and 16777216, not '-1'"),
+    ("ProxyCloneBodyFile big", "ProxyCloneBodyFile must be between 0 and "
+     "1099511627776, not 'big'"),
+    ("ProxyCloneFailures 0",
+     "ProxyCloneFailures must be between 1 and 1000, not '0'"),
+    ("ProxyCloneRetryBudget 101",
+     "ProxyCloneRetryBudget must be between 0 and 100, not '101'"),
+    ("ProxyCloneRetryBudget 20 x", "must be between 0 and 1000, not 'x'"),
+    ("ProxyCloneDeadline 10ms", "ProxyCloneDeadline must be between 100ms "
+     "and 1h, with a unit (ms, s, m, h; default s), not '10ms'"),
+    ("ProxyCloneDeadline soon", "default s), not 'soon'"),
+    ("<Location /x>\nProxyCloneFailures 2\n</Location>",
+     "ProxyCloneFailures belongs in the server config, in a virtual host or "
+     "in <Proxy balancer://name>, not in <Location /x>"),
     ("<Location /x>\nProxyCloneRouting On\n</Location>",
      "ProxyCloneRouting belongs in the server config, in a virtual host or "
      "in <Proxy balancer://name>, not in <Location /x>"),

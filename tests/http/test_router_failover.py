@@ -245,7 +245,8 @@ def test_a_session_goes_home_when_its_clone_returns(httpd, clones, jar):
 
 def test_a_clone_in_error_is_not_asked_before_its_retry_time(httpd, clones):
     three = clones("A", "B", "C")
-    server = httpd(shop(three, members="retry=60"), own=OWN)
+    server = httpd(shop(three, "ProxyCloneRouting On\nProxyCloneFailures 1",
+                        members="retry=60"), own=OWN)
     allow_dead(server)
     three["A"].kill9()
     for _ in range(3):
@@ -336,8 +337,9 @@ def test_an_internal_redirect_is_routed_anew(httpd, clones):
 def test_who_failed_is_marked_and_not_who_was_asked_first(httpd, clones):
     """A is dead, B takes the request and dies over it; A is back by then."""
     two = clones("A", "B")
-    server = httpd(shop(two, members="retry=1"), own=OWN)
-    allow_dead(server)
+    server = httpd(shop(two, "ProxyCloneRouting On\nProxyCloneFailures 1",
+                        members="retry=1"), own=OWN)
+    allow_nobody(server)
     server.log.allow("AH")
     page = Manager(server)
     two["A"].kill9()

@@ -251,7 +251,7 @@ def test_a_trailer_is_no_way_in(httpd, clones, removal):
 
 def test_a_member_is_told_of_a_session_that_is_new_to_it(httpd, clones):
     apps = clones("A", "B")
-    server = httpd(shop(apps, ON), own=OWN)
+    server = httpd(shop(apps, ON + "\nProxyCloneFailures 1"), own=OWN)
     allow_dead(server)
     served(server.get("/", headers=cookie("A")))
     assert "$wsfo" not in private(apps["A"])

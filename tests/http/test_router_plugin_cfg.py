@@ -178,7 +178,7 @@ def test_a_time_out_downs_a_clone_by_its_sign(plugin, clones):
         cluster("Shop", [server(two["A"], ServerIOTimeout=1),
                          server(two["B"], ServerIOTimeout=-1)],
                 RetryInterval=60), route("Shop")))
-    for line in ("AH01102", "AH00898", "AH02460"):
+    for line in ("AH01102", "AH00898", "AH02460", "CR0220"):
         site.log.allow(line)
     for clone_id, next_one in ("AA", "BA"):
         clone = two[clone_id]
