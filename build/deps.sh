@@ -58,6 +58,9 @@ check|tool curl|curl|curl
 check|tool git|git|git
 check|tool chromedriver|chromium chromium-driver|chromium chromedriver
 check|tomcat|tomcat10-common default-jre-headless|tomcat
+check|jar eclipse-jdt-core|libeclipse-jdt-core-java|ecj
+check|jar jetty9-servlet|libjetty9-java|jetty-server
+check|python gunicorn|python3-gunicorn|python3-gunicorn
 bench|tool wrk|wrk|wrk
 rivals|postgres|postgresql|postgresql-server
 rivals|php_fpm|php-fpm|php-fpm
@@ -93,6 +96,7 @@ has() {
     python) ${PYTHON:-/usr/bin/python3} -c "import $2" 2>/dev/null ;;
     tomcat) [ -e /usr/share/tomcat10/bin/catalina.sh ] ||
             [ -e /usr/share/tomcat/bin/catalina.sh ] ;;
+    jar) [ -e "/usr/share/java/$2.jar" ] ;;
     httpd) [ -x "$(of_apxs SBINDIR)/$(of_apxs PROGNAME)" ] ;;
     module) [ -e "$(of_apxs LIBEXECDIR)/$2.so" ] ;;
     dbd)

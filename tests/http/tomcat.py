@@ -2,14 +2,10 @@
 """A real Tomcat 10 from the distribution's packages, with a CATALINA_BASE of
 its own and one page that counts visits in the session."""
 
-import http.client
-import json
 import os
 import shutil
-import subprocess
 
-from client import Client
-from process import Process, free_port, wait_until
+from app_server import AppServer
 
 HOMES = ("/usr/share/tomcat10", "/usr/share/tomcat")
 
@@ -56,14 +52,14 @@ READY_JSP = """<%@ page session="false" contentType="text/plain" %>ready
 """
 
 
-class Tomcat(Process):
-    """One instance; a session ends with it."""
+class Tomcat(AppServer):
+    """One instance, its CATALINA_BASE the folder."""
+
+    page = "/count.jsp"
+    ready_page = "/ready.jsp"
 
     def __init__(self, route, folder):
-        super().__init__()
-        self.route = route
-        self.base = str(folder)
-        self.port = free_port()
+        super().__init__(route, folder)
         self.home = next((h for h in HOMES if os.path.isdir(h)), None)
         assert self.home, f"none of {HOMES}: package tomcat10-common"
         self._write("conf/server.xml",
@@ -73,60 +69,23 @@ class Tomcat(Process):
         self._write("webapps/ROOT/count.jsp", COUNT_JSP)
         self._write("webapps/ROOT/ready.jsp", READY_JSP)
         for name in ("logs", "temp", "work"):
-            os.makedirs(os.path.join(self.base, name))
+            os.makedirs(os.path.join(self.folder, name))
 
     def _write(self, name, text):
-        path = os.path.join(self.base, name)
+        path = os.path.join(self.folder, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as f:
             f.write(text)
 
-    def member(self, options=""):
-        return (f"BalancerMember http://127.0.0.1:{self.port} "
-                f"route={self.route} {options}")
-
-    def launch(self):
-        """Start without waiting, so that several start together."""
+    def argv(self):
         java = shutil.which("java")
         assert java, "java is missing"
         bin_dir = os.path.join(self.home, "bin")
-        with open(os.path.join(self.base, "logs", "out"), "a") as out:
-            self.spawn([
-                java, "-Xmx128m", "-XX:+UseSerialGC",
+        return [java, "-Xmx128m", "-XX:+UseSerialGC",
                 "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true",
-                f"-Dcatalina.home={self.home}", f"-Dcatalina.base={self.base}",
-                f"-Djava.io.tmpdir={self.base}/temp",
+                f"-Dcatalina.home={self.home}",
+                f"-Dcatalina.base={self.folder}",
+                f"-Djava.io.tmpdir={self.folder}/temp",
                 f"-Droute={self.route}", "-cp",
                 f"{bin_dir}/bootstrap.jar:{bin_dir}/tomcat-juli.jar",
-                "org.apache.catalina.startup.Bootstrap", "start"],
-                stdout=out, stderr=subprocess.STDOUT)
-        return self
-
-    def wait(self):
-        """Until it has compiled and served a page."""
-        wait_until(self._is_ready, 60, f"page from Tomcat {self.route}")
-        return self
-
-    def _is_ready(self):
-        if not self.is_running():
-            with open(os.path.join(self.base, "logs", "out")) as f:
-                raise RuntimeError(f"Tomcat {self.route} ended:\n{f.read()}")
-        try:
-            with Client(self.port, timeout=30) as c:
-                answer = c.get("/ready.jsp")
-        except (OSError, http.client.HTTPException):
-            return False
-        if answer.status != 200:
-            raise RuntimeError(f"Tomcat {self.route}: {answer}")
-        return answer.text.strip() == "ready"
-
-    def start(self):
-        return self.launch().wait()
-
-
-def visit(server, jar=None, path="/count.jsp"):
-    """One visit through a router: (clone, visits of this session)."""
-    answer = server.get(path, jar=jar)
-    assert answer.status == 200, answer
-    page = json.loads(answer.text)
-    return page["clone"], page["n"]
+                "org.apache.catalina.startup.Bootstrap", "start"]
