@@ -19,6 +19,7 @@
  *   clone_body     what the client sent, to be sent again
  *   clone_request  what is known of a request, and its variables
  *   clone_method   the choice: balancer in, member out
+ *   clone_decision why it went where it went, for logs
  *   clone_headers  private headers: the client's out, ours in
  *   clone_config   plugin-cfg.xml: balancers at start, changes while running,
  *                  which requests it is for
@@ -38,6 +39,7 @@
 #include "clone_body.h"
 #include "clone_cmds.h"
 #include "clone_cookie_hooks.h"
+#include "clone_decision.h"
 #include "clone_headers.h"
 #include "clone_config.h"
 #include "clone_config_limit.h"
@@ -111,6 +113,7 @@ static void register_hooks(apr_pool_t *p)
     register_tracking();
     clone_answer_register();
     clone_headers_register();
+    clone_decision_register();
 }
 
 AP_DECLARE_MODULE(proxy_balancer_clone) = {

@@ -16,6 +16,7 @@ void clone_conf_init(clone_conf_t *conf)
     conf->learn = HA_UNSET;
     conf->cookie = NULL;
     clone_format_init(&conf->format);
+    conf->explain = NULL;
     conf->private_headers = HA_UNSET;
     clone_retry_conf_init(&conf->retry);
 }
@@ -33,6 +34,7 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
     conf->format = over->profile != HA_UNSET ? over->format : base->format;
     conf->profile = set_or(over->profile, base->profile);
     conf->learn = set_or(over->learn, base->learn);
+    conf->explain = over->explain != NULL ? over->explain : base->explain;
     conf->private_headers = set_or(over->private_headers,
                                    base->private_headers);
     conf->cookie = over->cookie != NULL ? over->cookie : base->cookie;

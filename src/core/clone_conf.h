@@ -43,6 +43,8 @@ typedef struct clone_conf_t {
     const clone_cookie_conf_t *cookie; /**< the router's own; NULL unset */
     clone_format_t format; /**< of CLONE_PROFILE_FREE; goes with profile */
     clone_retry_conf_t retry; /**< what is done about failures */
+    const void *explain; /**< for which requests decisions are told: a word or
+                              an expression of httpd's; NULL until set */
 } clone_conf_t;
 
 /** From which proxied requests private headers of clients are removed. */

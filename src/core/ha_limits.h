@@ -300,4 +300,15 @@
  * looked at again. */
 #define CLONE_RETRY_AFTER_MAX_SEC 60
 
+/** Bytes of a decision in words, for an access log, and as JSON. */
+#define CLONE_EXPLAIN_TEXT_MAX 1024
+#define CLONE_EXPLAIN_JSON_MAX 4096
+
+/** Members and attempts that a decision tells of; the rest is counted. */
+#define CLONE_EXPLAIN_MEMBERS 32
+#define CLONE_EXPLAIN_ATTEMPTS 8
+
+/** Bytes of the key that tags are made with. */
+#define CLONE_TAG_KEY 16
+
 #endif

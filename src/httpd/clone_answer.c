@@ -15,6 +15,7 @@
 #include <util_filter.h>
 
 #include "clone_cookie_hooks.h"
+#include "clone_decision.h"
 #include "clone_learn_hooks.h"
 #include "clone_server.h"
 #include "clone_set_cookie.h"
@@ -65,7 +66,8 @@ static const listener_f listeners[] = {
     tell,
     clone_learn_hooks_answer,
     clone_track_answer,
-    clone_cookie_hooks_answer
+    clone_cookie_hooks_answer,
+    clone_decision_answered
 };
 
 static int is_before(const watch_t *watch, const char *line)

@@ -11,6 +11,7 @@
 #include <apr_cstr.h>
 #include <http_log.h>
 
+#include "clone_decision.h"
 #include "clone_shared.h"
 #include "log_tags.h"
 
@@ -479,6 +480,9 @@ clone_verdict_e clone_attempt_end(int *rc, clone_request_t *req,
             end_trial(req);
         }
         return CLONE_VERDICT_DONE;
+    }
+    if (end != CLONE_END_STATUS) {
+        clone_decision_name(req, clone_end_name(end));
     }
     collect(&facts, req, r, end);
     verdict = charge(&cause, req, end, clone_replay_judge(&cause, &facts));

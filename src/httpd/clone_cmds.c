@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clone_cmds.h"
 
+#include <ap_expr.h>
 #include <apr_cstr.h>
 #include <apr_network_io.h>
 #include <apr_strings.h>
@@ -9,6 +10,7 @@
 
 #include "clone_config_cmds.h"
 #include "clone_cookie_words.h"
+#include "clone_decision.h"
 #include "clone_retry_cmds.h"
 #include "clone_server.h"
 #include "clone_sessions.h"
@@ -152,6 +154,33 @@ static const char *set_private_headers(cmd_parms *cmd, void *unused,
     const char *error = find_scope(&conf, cmd);
 
     return error != NULL ? error : read_flag(&conf->private_headers, cmd, arg);
+}
+
+static const char *set_explain(cmd_parms *cmd, void *unused, const char *arg)
+{
+    clone_conf_t *conf;
+    const char *error = find_scope(&conf, cmd);
+    const ap_expr_info_t *condition;
+
+    if (error != NULL) {
+        return error;
+    }
+    if (apr_cstr_casecmp(arg, clone_decision_never) == 0) {
+        conf->explain = clone_decision_never;
+        return NULL;
+    }
+    if (apr_cstr_casecmp(arg, clone_decision_always) == 0) {
+        conf->explain = clone_decision_always;
+        return NULL;
+    }
+    condition = ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_DONT_VARY, &error,
+                                  NULL);
+    if (error != NULL) {
+        return apr_psprintf(cmd->pool, "%s must be On, Off or an expression, "
+                            "not '%s': %s", cmd->cmd->name, arg, error);
+    }
+    conf->explain = condition;
+    return NULL;
 }
 
 static const char *set_removal(cmd_parms *cmd, void *unused, const char *arg)
@@ -420,6 +449,9 @@ const command_rec clone_cmds[] = {
     AP_INIT_TAKE1("ProxyCloneLearnMax", set_learn_max, NULL, RSRC_CONF,
                   "clone ids that are remembered for all balancers, 64 to "
                   "1048576 (default 4096)"),
+    AP_INIT_TAKE1("ProxyCloneExplain", set_explain, NULL, ANYWHERE,
+                  "On, Off or an expression: for which requests the decision "
+                  "is told as JSON (default Off)"),
     AP_INIT_TAKE1("ProxyClonePrivateHeaders", set_private_headers, NULL,
                   ANYWHERE,
                   "On to tell members in $WS headers who the client is "

@@ -6,6 +6,7 @@
 
 #include "clone_answer.h"
 #include "clone_attempt.h"
+#include "clone_decision.h"
 #include "clone_filter.h"
 #include "clone_request.h"
 #include "clone_server.h"
@@ -125,7 +126,9 @@ static int attempt(clone_request_t *req, request_rec *r, proxy_worker *worker,
                   req->session_count, req->tried->nelts);
     clone_attempt_begin(req, worker);
     req->is_inside = 1;
+    clone_decision_begin(req, r, worker);
     rc = proxy_run_scheme_handler(r, worker, conf, url, proxyhost, proxyport);
+    clone_decision_end(req, r, rc);
     req->is_inside = 0;
     return rc;
 }

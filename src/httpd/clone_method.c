@@ -6,6 +6,7 @@
 
 #include "clone_attempt.h"
 #include "clone_learn_hooks.h"
+#include "clone_decision.h"
 #include "clone_request.h"
 #include "clone_server.h"
 #include "clone_track.h"
@@ -292,6 +293,7 @@ static proxy_worker *find(proxy_balancer *balancer, request_rec *r)
             account(balancer, base, worker, r->server);
         }
     }
+    clone_decision_look(req, balancer, r->pool);
     if (worker == NULL) {
         if (balancer->s->sticky_force && req->session_count > 0) {
             /* Waiting for another member is of no use; ours is a copy. */

@@ -55,6 +55,7 @@ typedef struct clone_request_t {
     unsigned int sends;         /**< attempts after which a member may have
                                      executed the request */
     int failure;                /**< status for the last of these, or 0 */
+    struct clone_decision_t *decision; /**< notes of clone_decision, or NULL */
     unsigned int is_over : 1;   /**< no further attempt */
     unsigned int is_inside : 1; /**< within our scheme_handler */
     unsigned int has_route : 1; /**< the last of sessions[] is what our

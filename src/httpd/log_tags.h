@@ -66,6 +66,8 @@
  * 0421 info    a request is for a cluster without a balancer
  * 0422 info    a body is over the cluster's PostSizeLimit
  * 0210 trace1  a member sets or ends the session's cookie
+ * 0240 info    a decision that ProxyCloneExplain asks for
+ * 0241 crit    no random bytes for tags
  * 0211 debug   a clone id is learned from a member's answer
  * 0212 trace1  a route cookie is refused, and why
  * 0213 debug   a route cookie is set

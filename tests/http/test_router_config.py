@@ -31,6 +31,10 @@ WRONG = [
     ("ProxyCloneProfile tomcat jetty",
      "ProxyCloneProfile takes one argument, how the application servers "
      "write clone ids"),
+    ("ProxyCloneExplain Perhaps",
+     "ProxyCloneExplain must be On, Off or an expression, not 'Perhaps'"),
+    ("ProxyCloneExplain \"%{HTTP:X} ==\"",
+     "ProxyCloneExplain must be On, Off or an expression, not"),
     ("ProxyClonePrivateHeaders Perhaps",
      "ProxyClonePrivateHeaders must be On or Off, not 'Perhaps'"),
     ("ProxyCloneHeaderRemoval some",

@@ -53,11 +53,14 @@ START_TEST(every_member_has_its_row)
      * rows in test_clone_retry_conf.c */
     ck_assert_uint_eq(
         sizeof(clone_conf_t),
-        offsetof(clone_conf_t, retry) + sizeof(clone_retry_conf_t));
+        offsetof(clone_conf_t, explain) + sizeof(const void *));
+    ck_assert_uint_lt(offsetof(clone_conf_t, explain)
+                      - offsetof(clone_conf_t, retry),
+                      sizeof(clone_retry_conf_t) + sizeof(const void *));
     ck_assert_uint_lt(offsetof(clone_conf_t, retry)
                       - offsetof(clone_conf_t, format),
                       sizeof(clone_format_t) + sizeof(apr_int64_t));
-    /* cookie has one, too */
+    /* cookie and explain have one, too */
     ck_assert_uint_eq(offsetof(clone_conf_t, format),
                       offsetof(clone_conf_t, cookie) + sizeof(void *));
     ck_assert_uint_le(offsetof(clone_conf_t, cookie),
@@ -373,6 +376,27 @@ START_TEST(a_merge_leaves_both_sides_as_they_were)
 }
 END_TEST
 
+START_TEST(what_is_told_is_merged_too)
+{
+    static const char one[] = "one";
+    static const char other[] = "other";
+    clone_conf_t base;
+    clone_conf_t over;
+    clone_conf_t merged;
+
+    clone_conf_init(&base);
+    clone_conf_init(&over);
+    clone_conf_merge(&merged, &base, &over);
+    ck_assert_ptr_null(merged.explain);
+    base.explain = one;
+    clone_conf_merge(&merged, &base, &over);
+    ck_assert_ptr_eq(merged.explain, one);
+    over.explain = other;
+    clone_conf_merge(&merged, &base, &over);
+    ck_assert_ptr_eq(merged.explain, other);
+}
+END_TEST
+
 START_TEST(a_host_s_own_word_on_removal_and_trust_holds)
 {
     clone_server_conf_t *base = clone_server_conf_make(p);
@@ -421,6 +445,7 @@ int main(void)
     tcase_add_test(tests, one_balancer_s_settings_leave_the_others_alone);
     tcase_add_test(tests, a_file_wins_over_the_server_and_loses_to_the_name);
     tcase_add_test(tests, a_merge_leaves_both_sides_as_they_were);
+    tcase_add_test(tests, what_is_told_is_merged_too);
     tcase_add_test(tests, a_host_s_own_word_on_removal_and_trust_holds);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
