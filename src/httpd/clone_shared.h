@@ -11,7 +11,8 @@
 #include <httpd.h>
 
 /**
- * Find a block by its name, or make it.
+ * Find a block by its name, or make it. It begins at a multiple of 64, so
+ * that what is in it can have cache lines of its own.
  *
  * Call it in post_config, in the second of the two passes; children inherit
  * the mapping. What is in it is the caller's to guard: with atomics, or a
