@@ -23,6 +23,8 @@
 
 APLOG_USE_MODULE(proxy_balancer_clone);
 
+/* Just before the filters of resources; the type is open to such numbers. */
+#define FILTER_TYPE ((ap_filter_type)(AP_FTYPE_RESOURCE - 1))
 /* Where mod_proxy_http keeps what it has read. */
 #define STASH_NAME "proxy-req-input"
 
@@ -104,7 +106,7 @@ void clone_body_register(void)
     /* Behind every filter that may change a body: what was held is what
      * came out of them. */
     filter_rec = ap_register_input_filter("PROXY_CLONE_BODY", give, NULL,
-                                          AP_FTYPE_RESOURCE - 1);
+                                          FILTER_TYPE);
 }
 
 /* A file that goes away with its last descriptor, however we end. */

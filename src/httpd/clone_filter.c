@@ -19,6 +19,9 @@
 
 #include "clone_attempt.h"
 
+/* Before all others: none of them shall see what is not to be sent. */
+#define FILTER_TYPE ((ap_filter_type)(AP_FTYPE_RESOURCE - 1))
+
 static ap_filter_rec_t *filter_rec;
 
 /* Whether it says, before any byte, that there is no answer. */
@@ -69,9 +72,8 @@ static apr_status_t watch(ap_filter_t *f, apr_bucket_brigade *bb)
 
 void clone_filter_register(void)
 {
-    /* Before all others: none of them shall see what is not to be sent. */
     filter_rec = ap_register_output_filter("PROXY_CLONE_WATCH", watch, NULL,
-                                           AP_FTYPE_RESOURCE - 1);
+                                           FILTER_TYPE);
 }
 
 void clone_filter_add(clone_request_t *req, request_rec *r)

@@ -6,6 +6,7 @@ them as the last line said that came in over the Unix socket CONTROL.
 """
 
 import asyncio
+import os
 import random
 import sys
 
@@ -149,7 +150,9 @@ class Pair:
 async def main(listen, target, control, seed):
     relay = Relay(int(listen), int(target), int(seed))
     await relay.behave(["pass"])
-    server = await asyncio.start_unix_server(relay.control, control)
+    # Whoever sees it may connect: it gets its name when it listens.
+    server = await asyncio.start_unix_server(relay.control, control + ".new")
+    os.rename(control + ".new", control)
     async with server:
         await server.serve_forever()
 

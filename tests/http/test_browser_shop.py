@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(ROOT, "demo"))
 from site_servers import Site     # noqa: E402
 
 # what a web server may say about a clone that was killed
-KILLED_CLONE = r"AH00957|AH00959|AH01114"
+KILLED_CLONE = r"AH00957|AH00959|AH01114|CR022[0-9]"
 
 
 @pytest.fixture
