@@ -114,7 +114,8 @@ def main():
         print(f"demo: {missing(options.modules)} is missing: run make",
               file=sys.stderr)
         return 1
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT, too: started behind "&" of a script, it would be ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     folder = tempfile.mkdtemp(prefix="session-ha-demo-")
     os.chmod(folder, 0o755)     # httpd started by root serves as another user

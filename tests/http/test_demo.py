@@ -111,7 +111,7 @@ def test_it_leaves_nothing_behind(terminal, workdir, number):
     assert len(everybody) >= 10      # both httpd have children
     os.kill(terminal.pid, number)
     # Each of two httpd gives a child that does not end ten seconds.
-    assert terminal.child.wait(60) == 0
+    assert terminal.child.wait(40) == 0
     assert not [p for p in everybody if is_alive(p)]
     assert not [n for n in os.listdir(workdir) if n.startswith("session-ha")]
 
