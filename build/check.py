@@ -195,7 +195,7 @@ def junit_counts(path):
     return passed, failed, sorted(times, reverse=True)
 
 
-def stage_http(args, name="HTTP", options=(), env=None, timeout=480):
+def stage_http(args, name="HTTP", options=(), env=None, timeout=900):
     stage = Stage(name, args.out)
     slug = re.sub(r"\W+", "-", name)
     report = os.path.join(stage.folder, slug + ".xml")
@@ -314,7 +314,7 @@ export UBSAN_OPTIONS=abort_on_error=1:print_stacktrace=1
 exec {httpd} "$@"
 """)
     os.chmod(wrapper, 0o755)
-    return stage_http(args, "HTTP under ASan", timeout=600,
+    return stage_http(args, "HTTP under ASan", timeout=1200,
                       options=["-k", "not browser and not tomcat "
                                      "and not demo"],
                       env={"HTTPD": wrapper})
