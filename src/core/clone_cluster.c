@@ -278,7 +278,7 @@ static void read_server(reader_t *reader, const apr_xml_elem *elem)
     reader->servers[reader->cluster->server_count++] = server;
 }
 
-static void read_servers(reader_t *reader, const apr_xml_elem *parent)
+static int read_servers(reader_t *reader, const apr_xml_elem *parent)
 {
     unsigned int count = clone_xml_count(parent, "Server");
     const apr_xml_elem *elem;
@@ -288,7 +288,7 @@ static void read_servers(reader_t *reader, const apr_xml_elem *parent)
                            CLONE_ERROR, CLONE_FINDING_LIMIT, "%u servers in "
                            "one cluster, %d are allowed", count,
                            CLONE_PLUGIN_SERVERS_MAX);
-        return;
+        return 0;
     }
     reader->servers = apr_pcalloc(reader->p,
                                   (count + 1) * sizeof(*reader->servers));
@@ -298,6 +298,7 @@ static void read_servers(reader_t *reader, const apr_xml_elem *parent)
             read_server(reader, elem);
         }
     }
+    return 1;
 }
 
 /* ---- PrimaryServers, BackupServers --------------------------------------- */
@@ -495,8 +496,9 @@ void clone_cluster_read(clone_plugin_cluster_t *cluster,
     reader.findings = findings;
     reader.p = p;
     read_cluster(&reader, elem);
-    read_servers(&reader, elem);
-    read_lists(&reader, elem);
+    if (read_servers(&reader, elem)) {
+        read_lists(&reader, elem);
+    }
     for (child = elem->first_child; child != NULL; child = child->next) {
         if (clone_xml_is_named(child, "ClusterAddress")) {
             cluster->address = read_transports(

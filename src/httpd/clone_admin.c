@@ -90,8 +90,12 @@ static int read_seconds(apr_interval_time_t *time, const char *text, int most)
     char *end;
     apr_int64_t sec = apr_strtoi64(text, &end, 10);
 
+    *time = 0;
+    if (*text < '0' || *text > '9' || *end != '\0' || sec > most) {
+        return 0;
+    }
     *time = apr_time_from_sec(sec);
-    return *text >= '0' && *text <= '9' && *end == '\0' && sec <= most;
+    return 1;
 }
 
 /* One parameter; what is wrong with it, or NULL. */
