@@ -64,6 +64,7 @@ static const char *make(clone_edition_t **edition,
 
     if (error != NULL && own != NULL) {
         apr_pool_destroy(own);
+        *edition = NULL;
     }
     return error;
 }
@@ -184,7 +185,7 @@ static void read_again(clone_config_t *config, apr_pool_t *p)
             ? make(&edition, &findings, config, text, p)
             : apr_pstrcat(p, " ", apr_strerror(rv, buffer, sizeof(buffer)),
                           NULL);
-    if (error == NULL) {
+    if (edition != NULL) {
         take(config, &look, edition, findings, text, p);
     }
     else if (apr_time_now() - look.mtime < SETTLE_USEC && look.mtime > 0) {

@@ -10,7 +10,9 @@ static const char *check_seat(const clone_seat_t *seat, apr_pool_t *ptemp)
     unsigned int line = seat->server != NULL ? seat->server->line
                                              : seat->transport->line;
 
-    if (strlen(seat->route) >= PROXY_WORKER_MAX_ROUTE_SIZE) {
+    /* The ClusterAddress, which is no server, has no route. */
+    if (seat->server != NULL
+        && strlen(seat->route) >= PROXY_WORKER_MAX_ROUTE_SIZE) {
         return apr_psprintf(ptemp, "%u: the CloneID of server %s is longer "
                             "than %d characters", line, seat->server->name,
                             PROXY_WORKER_MAX_ROUTE_SIZE - 1);
@@ -62,7 +64,7 @@ static const char *add_cluster(clone_edition_t *edition, unsigned int i,
 {
     const clone_plugin_cluster_t *cluster = &edition->plugin->cluster[i];
     const clone_plugin_transport_t *secure = clone_seats_needs_tls(cluster);
-    clone_side_t *side;
+    clone_side_t *side = NULL;
     const char *error;
 
     if (secure != NULL && !has_tls) {

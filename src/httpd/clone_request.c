@@ -175,7 +175,8 @@ static const char *address_of(const proxy_worker *worker, apr_pool_t *p)
 /* Where a session was read from. */
 static const char *name_of(const clone_request_t *req, unsigned int session)
 {
-    if (req->has_route && session == req->session_count - 1) {
+    if (req->route_cookie != NULL && req->has_route
+        && session == req->session_count - 1) {
         return req->route_cookie->name;
     }
     return session < req->cookies ? req->cookie : req->parameter;
