@@ -285,6 +285,7 @@ static void write_list(writer_t *w, const list_t *list, int is_json,
     }
 }
 
+/* All but the attempts. */
 static void write_lists(writer_t *w, int is_json,
                         const clone_explain_t *explain)
 {
@@ -298,6 +299,11 @@ static void write_lists(writer_t *w, int is_json,
         add(w, ";why=");
         add(w, explain->reason);
     }
+}
+
+static void write_attempts(writer_t *w, int is_json,
+                           const clone_explain_t *explain)
+{
     write_list(w, &attempt_list, is_json, explain, explain->attempt_count,
                explain->attempt_more);
 }
@@ -308,7 +314,7 @@ static apr_size_t finish(writer_t *w, const char *out)
     return (apr_size_t)(w->at - out);
 }
 
-apr_size_t clone_explain_text(char out[CLONE_EXPLAIN_TEXT_MAX],
+apr_size_t clone_explain_head(char out[CLONE_EXPLAIN_TEXT_MAX],
                               const clone_explain_t *explain)
 {
     writer_t w = { out, out + CLONE_EXPLAIN_TEXT_MAX - 1, 0 };
@@ -322,7 +328,22 @@ apr_size_t clone_explain_text(char out[CLONE_EXPLAIN_TEXT_MAX],
         add_char(&w, '-');
     }
     write_lists(&w, 0, explain);
+    return (apr_size_t)(w.at - out);
+}
+
+apr_size_t clone_explain_tail(char out[CLONE_EXPLAIN_TEXT_MAX],
+                              apr_size_t len, const clone_explain_t *explain)
+{
+    writer_t w = { out + len, out + CLONE_EXPLAIN_TEXT_MAX - 1, 0 };
+
+    write_attempts(&w, 0, explain);
     return finish(&w, out);
+}
+
+apr_size_t clone_explain_text(char out[CLONE_EXPLAIN_TEXT_MAX],
+                              const clone_explain_t *explain)
+{
+    return clone_explain_tail(out, clone_explain_head(out, explain), explain);
 }
 
 apr_size_t clone_explain_json(char out[CLONE_EXPLAIN_JSON_MAX],
@@ -339,6 +360,7 @@ apr_size_t clone_explain_json(char out[CLONE_EXPLAIN_JSON_MAX],
         add(&w, "{\"session\":null,\"from\":null");
     }
     write_lists(&w, 1, explain);
+    write_attempts(&w, 1, explain);
     add_char(&w, '}');
     return finish(&w, out);
 }

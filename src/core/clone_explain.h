@@ -77,6 +77,25 @@ apr_size_t clone_explain_text(char out[CLONE_EXPLAIN_TEXT_MAX],
                               const clone_explain_t *explain);
 
 /**
+ * Write that text in two parts. This one is all that comes before ";tried=";
+ * it does not change while attempts end.
+ *
+ * @return bytes in out, which is not terminated
+ */
+apr_size_t clone_explain_head(char out[CLONE_EXPLAIN_TEXT_MAX],
+                              const clone_explain_t *explain);
+
+/**
+ * Write the other part behind it.
+ *
+ * @param len bytes of the first part in out
+ * @param explain of which attempts alone are looked at
+ * @return bytes in out, terminated
+ */
+apr_size_t clone_explain_tail(char out[CLONE_EXPLAIN_TEXT_MAX],
+                              apr_size_t len, const clone_explain_t *explain);
+
+/**
  * Write a decision as one JSON object in one line, with the names above;
  * list_more, members_more and tried_more are the numbers of those left out.
  *

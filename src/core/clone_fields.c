@@ -13,8 +13,13 @@ static const char *const others[] = {
 
 static int begins_with(span_t text, const char *word)
 {
-    apr_size_t len = strlen(word);
+    apr_size_t len;
 
+    /* Nearly all names differ in their first letter, whatever its case. */
+    if (text.len == 0 || ((text.data[0] ^ word[0]) & ~0x20) != 0) {
+        return 0;
+    }
+    len = strlen(word);
     return text.len >= len && apr_cstr_casecmpn(text.data, word, len) == 0;
 }
 
@@ -35,7 +40,7 @@ int clone_fields_is_private(span_t name)
     apr_size_t i;
 
     for (i = 0; i < COUNT(others); i++) {
-        if (name.len == strlen(others[i]) && begins_with(name, others[i])) {
+        if (begins_with(name, others[i]) && name.len == strlen(others[i])) {
             return 1;
         }
     }

@@ -11,6 +11,7 @@
 #include "clone_ids.h"
 
 #include <apr_encode.h>
+#include <apr_lib.h>
 
 static int hex_value(char c)
 {
@@ -61,9 +62,13 @@ static int cut_first(span_t *token, span_t *rest,
     apr_size_t at;
 
     for (at = 0; at < rest->len; at++) {
-        apr_size_t taken = separator_len(
-            span_of(rest->data + at, rest->len - at), format);
+        apr_size_t taken;
 
+        if (apr_isalnum(rest->data[at])) {
+            continue; /* most are, and none of them divides or begins %3A */
+        }
+        taken = separator_len(span_of(rest->data + at, rest->len - at),
+                              format);
         if (taken > 0) {
             *token = span_of(rest->data, at);
             *rest = span_of(rest->data + at + taken, rest->len - at - taken);

@@ -17,7 +17,6 @@
 #include "clone_cookie_hooks.h"
 #include "clone_decision.h"
 #include "clone_learn_hooks.h"
-#include "clone_server.h"
 #include "clone_set_cookie.h"
 #include "clone_track.h"
 #include "log_tags.h"
@@ -110,12 +109,10 @@ static void read_answer(const watch_t *watch, request_rec *r)
 {
     clone_issued_t issued[CLONE_VALUES_MAX];
     clone_answer_t answer;
-    clone_conf_t conf;
     reading_t reading;
     apr_size_t i;
 
-    clone_server_settings(&conf, r->server, watch->req->shown->s->name);
-    clone_conf_format(&reading.format, &conf);
+    clone_conf_format(&reading.format, &watch->req->conf);
     reading.watch = watch;
     reading.answer = &answer;
     reading.issued = issued;

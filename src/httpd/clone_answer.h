@@ -30,7 +30,7 @@ typedef struct clone_issued_t {
 /** An answer. r, req and worker live as long as r, the rest for the call. */
 typedef struct clone_answer_t {
     request_rec *r;                /**< its headers_out may still be changed */
-    const clone_request_t *req;    /**< what was asked: sessions, cookie name */
+    clone_request_t *req;    /**< what was asked: sessions, cookie name */
     proxy_worker *worker;          /**< the member that answered */
     apr_time_t now;                /**< when */
     const clone_issued_t *issued;  /**< in the order of the headers */

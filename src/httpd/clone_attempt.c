@@ -60,17 +60,17 @@ void clone_attempt_earn(clone_request_t *req)
 {
     req->bucket = clone_budget_find(budget, key_of(&req->shown->s->hash));
     if (req->bucket != NULL) {
-        clone_bucket_earn(req->bucket, (unsigned int)req->retry.budget);
+        clone_bucket_earn(req->bucket, (unsigned int)req->conf.retry.budget);
     }
 }
 
 /* Whether one more request may be sent again. Who has no bucket may. */
 static int is_paid(const clone_request_t *req)
 {
-    unsigned int floor = (unsigned int)req->retry.budget_floor;
+    unsigned int floor = (unsigned int)req->conf.retry.budget_floor;
 
     if (req->bucket == NULL
-        || ((req->retry.budget > 0 || floor > 0)
+        || ((req->conf.retry.budget > 0 || floor > 0)
             && clone_bucket_take(req->bucket, floor, apr_time_now()))) {
         return 1;
     }
@@ -126,7 +126,7 @@ static int is_upgrade(const request_rec *r, const proxy_worker *worker)
 int clone_attempt_is_open(const clone_request_t *req, const request_rec *r,
                           const proxy_worker *worker)
 {
-    return clone_replay_is_open((clone_replay_e)req->retry.replay,
+    return clone_replay_is_open((clone_replay_e)req->conf.retry.replay,
                                 is_idempotent(r), is_upgrade(r, worker));
 }
 
@@ -162,9 +162,9 @@ static void collect(clone_facts_t *facts, const clone_request_t *req,
 
     memset(facts, 0, sizeof(*facts));
     facts->end = end;
-    facts->allowed = (clone_replay_e)req->retry.replay;
+    facts->allowed = (clone_replay_e)req->conf.retry.replay;
     facts->sends = req->sends + (clone_end_is_sent(end) ? 1 : 0);
-    facts->replays = (unsigned int)req->retry.replays;
+    facts->replays = (unsigned int)req->conf.retry.replays;
     facts->is_idempotent = is_idempotent(r) != 0;
     facts->is_held = is_held(req, r, worker) != 0;
     facts->is_upgrade = is_upgrade(r, worker) != 0;
@@ -174,7 +174,7 @@ static void collect(clone_facts_t *facts, const clone_request_t *req,
     facts->is_repeated = req->is_repeated;
     facts->is_excused = req->is_excused
                         || (req->is_fresh && clone_end_is_sent(end));
-    facts->is_late = apr_time_now() - r->request_time > req->retry.deadline;
+    facts->is_late = apr_time_now() - r->request_time > req->conf.retry.deadline;
     facts->is_last = req->tried->nelts >= req->shown->s->max_attempts;
 }
 
@@ -200,7 +200,7 @@ static int is_tried_again(const clone_request_t *req, request_rec *r,
     clone_facts_t facts;
     clone_cause_e cause;
 
-    if (!(req->retry.statuses & clone_status_bit(status))
+    if (!(req->conf.retry.statuses & clone_status_bit(status))
         || !has_other(req, req->last)) {
         return 0;
     }
@@ -225,7 +225,7 @@ clone_end_e clone_attempt_is_refused(clone_request_t *req, request_rec *r)
     if (is_http(req->last) && status_of(r) == NULL) {
         return CLONE_END_GARBLED;
     }
-    return req->retry.statuses != 0 && is_tried_again(req, r, r->status)
+    return req->conf.retry.statuses != 0 && is_tried_again(req, r, r->status)
                ? CLONE_END_STATUS : CLONE_END_ANSWERED;
 }
 
@@ -242,7 +242,7 @@ void clone_attempt_works(clone_request_t *req, request_rec *r)
     clone_health_member_t *member = clone_attempt_health(req->last);
 
     if (member != NULL) {
-        if (clone_health_failures(member) >= req->retry.failures) {
+        if (clone_health_failures(member) >= req->conf.retry.failures) {
             ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, CRLOG(0223)
                           "%s: %s answers again", req->shown->s->name,
                           req->last->s->name_ex);
@@ -368,7 +368,7 @@ static void mark(const clone_request_t *req, request_rec *r,
     if (before & PROXY_WORKER_IGNORE_ERRORS) {
         return;
     }
-    if (failures < req->retry.failures || is_last_usable(req, worker)) {
+    if (failures < req->conf.retry.failures || is_last_usable(req, worker)) {
         if (!(before & PROXY_WORKER_IN_ERROR)) {
             worker->s->status &= ~(unsigned int)PROXY_WORKER_IN_ERROR;
         }
@@ -376,7 +376,7 @@ static void mark(const clone_request_t *req, request_rec *r,
     }
     worker->s->error_time = apr_time_now();
     worker->s->status |= PROXY_WORKER_IN_ERROR;
-    if (failures == req->retry.failures) {
+    if (failures == req->conf.retry.failures) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, CRLOG(0222)
                       "%s: %s is down after %u failures in a row, the next "
                       "trial is in %" APR_TIME_T_FMT " s",
@@ -391,7 +391,7 @@ static void note_failure(clone_request_t *req, request_rec *r,
 {
     clone_health_member_t *member = clone_attempt_health(worker);
     apr_uint32_t fault = clone_end_is_sent(facts->end) ? fault_of(r) : 0;
-    unsigned int failures = (unsigned int)req->retry.failures;
+    unsigned int failures = (unsigned int)req->conf.retry.failures;
 
     switch (facts->end) {
     case CLONE_END_FULL:

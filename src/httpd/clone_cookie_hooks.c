@@ -147,10 +147,9 @@ static int read_own(clone_ids_t *ids, const clone_cookie_conf_t *conf,
     return 0;
 }
 
-void clone_cookie_hooks_read(clone_request_t *req, request_rec *r,
-                             const clone_conf_t *conf)
+void clone_cookie_hooks_read(clone_request_t *req, request_rec *r)
 {
-    const clone_cookie_conf_t *cookie = clone_conf_cookie(conf);
+    const clone_cookie_conf_t *cookie = clone_conf_cookie(&req->conf);
     clone_ids_t *sessions;
     clone_ids_t ids;
     const char *list;

@@ -10,7 +10,6 @@
 #include <httpd.h>
 
 #include "clone_answer.h"
-#include "clone_conf.h"
 #include "clone_request.h"
 
 /** post_config: read the file of secrets. */
@@ -20,11 +19,9 @@ int clone_cookie_hooks_open(apr_pool_t *pconf, apr_pool_t *plog,
 /**
  * Add what the route cookie says behind the other sessions of a request.
  *
- * @param req its sessions as read
- * @param conf what holds for its balancer
+ * @param req its settings and sessions as read
  */
-void clone_cookie_hooks_read(clone_request_t *req, request_rec *r,
-                             const clone_conf_t *conf);
+void clone_cookie_hooks_read(clone_request_t *req, request_rec *r);
 
 /** A listener of clone_answer.h: set the cookie when the route changed. */
 void clone_cookie_hooks_answer(const clone_answer_t *answer);

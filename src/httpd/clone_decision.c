@@ -3,7 +3,8 @@
  * Notes are taken for every routed request: a few bytes for each member and
  * each attempt. Words are made of them twice, when an answer's headers are
  * complete and when mod_proxy is done, for the first can be shown by
- * mod_headers and only the second knows how it all ended.
+ * mod_headers and only the second knows how it all ended; what both begin
+ * with is made once.
  */
 #include "clone_decision.h"
 
@@ -13,7 +14,6 @@
 #include <http_log.h>
 
 #include "clone_explain.h"
-#include "clone_server.h"
 #include "log_tags.h"
 
 APLOG_USE_MODULE(proxy_balancer_clone);
@@ -29,6 +29,7 @@ struct clone_decision_t {
     apr_time_t begun; /* the last attempt */
     unsigned int attempt_count;
     unsigned int attempt_more;
+    span_t head; /* words for all but the attempts; empty: not made yet */
 };
 
 /* Random, made once for the life of the parent process; children inherit it,
@@ -87,6 +88,7 @@ void clone_decision_look(clone_request_t *req, const proxy_balancer *balancer,
     notes->member_count = count < CLONE_EXPLAIN_MEMBERS
                               ? count : CLONE_EXPLAIN_MEMBERS;
     notes->member_more = count - notes->member_count;
+    notes->head.len = 0;
     for (i = 0; i < notes->member_count; i++) {
         const proxy_worker *worker = worker_at(balancer, i);
 
@@ -191,14 +193,12 @@ static void fill_tokens(clone_explain_token_t *tokens, const clone_ids_t *ids,
     }
 }
 
-/* What is noted, ready for words. */
+/* What is noted of the choice, ready for words. */
 static void fill(clone_explain_t *explain, clone_explain_token_t *tokens,
                  const clone_request_t *req)
 {
-    struct clone_decision_t *notes = req->decision;
-    unsigned int count = notes->attempt_count;
+    const struct clone_decision_t *notes = req->decision;
 
-    memset(explain, 0, sizeof(*explain));
     explain->reason = clone_reason_name(req->choice.reason);
     if (req->session_count > 0) {
         const clone_ids_t *ids = &req->sessions[req->choice.session];
@@ -210,12 +210,20 @@ static void fill(clone_explain_t *explain, clone_explain_token_t *tokens,
         explain->tokens = tokens;
         explain->token_count = ids->count;
     }
-    if (count > 0 && notes->attempts[count - 1].end == NULL) {
-        notes->attempts[count - 1].msec = msec_since(notes->begun);
-    }
     explain->members = notes->members;
     explain->member_count = notes->member_count;
     explain->member_more = notes->member_more;
+}
+
+/* And of the attempts. */
+static void fill_attempts(clone_explain_t *explain,
+                          struct clone_decision_t *notes)
+{
+    unsigned int count = notes->attempt_count;
+
+    if (count > 0 && notes->attempts[count - 1].end == NULL) {
+        notes->attempts[count - 1].msec = msec_since(notes->begun);
+    }
     explain->attempts = notes->attempts;
     explain->attempt_count = count;
     explain->attempt_more = notes->attempt_more;
@@ -224,31 +232,42 @@ static void fill(clone_explain_t *explain, clone_explain_token_t *tokens,
 /* Whether ProxyCloneExplain wants this request. */
 static int is_wanted(request_rec *r, const clone_request_t *req)
 {
+    const void *wanted = req->conf.explain;
     const char *error = NULL;
-    clone_conf_t conf;
 
-    clone_server_settings(&conf, r->server, req->shown->s->name);
-    if (conf.explain == NULL || conf.explain == clone_decision_never) {
+    if (wanted == NULL || wanted == clone_decision_never) {
         return 0;
     }
-    return conf.explain == clone_decision_always
-           || ap_expr_exec(r, conf.explain, &error) > 0;
+    return wanted == clone_decision_always
+           || ap_expr_exec(r, wanted, &error) > 0;
 }
 
 /* Set the variables; returns the JSON form, or NULL when nobody wants it. */
 static const char *tell(request_rec *r, const clone_request_t *req)
 {
+    struct clone_decision_t *notes = req->decision;
     clone_explain_token_t tokens[CLONE_IDS_MAX];
-    clone_explain_t explain;
     char text[CLONE_EXPLAIN_TEXT_MAX];
     char json[CLONE_EXPLAIN_JSON_MAX];
     const char *told = NULL;
+    clone_explain_t explain;
+    apr_size_t len;
 
-    fill(&explain, tokens, req);
+    memset(&explain, 0, sizeof(explain));
+    if (notes->head.len == 0) {
+        fill(&explain, tokens, req);
+        len = clone_explain_head(text, &explain);
+        notes->head = span_of(apr_pstrmemdup(r->pool, text, len), len);
+    }
+    else {
+        memcpy(text, notes->head.data, notes->head.len);
+    }
+    fill_attempts(&explain, notes);
+    len = clone_explain_tail(text, notes->head.len, &explain);
     apr_table_setn(r->subprocess_env, "CLONE_DECISION",
-                   apr_pstrmemdup(r->pool, text,
-                                  clone_explain_text(text, &explain)));
+                   apr_pstrmemdup(r->pool, text, len));
     if (is_wanted(r, req)) {
+        fill(&explain, tokens, req);
         told = apr_pstrmemdup(r->pool, json,
                               clone_explain_json(json, &explain));
         apr_table_setn(r->subprocess_env, "CLONE_DECISION_JSON", told);

@@ -289,14 +289,6 @@ static void add_reply_filter(request_rec *r)
     ap_add_output_filter_handle(reply_filter, NULL, r, r->connection);
 }
 
-static int has_ours(const request_rec *r, const clone_request_t *req)
-{
-    clone_conf_t conf;
-
-    clone_server_settings(&conf, r->server, req->shown->s->name);
-    return clone_conf_private_headers(&conf);
-}
-
 /* The client's headers must not reach the member; here go those that were not
  * there, or not looked for, when the request arrived. */
 static void take_late(request_rec *r, int is_late_routing)
@@ -331,7 +323,7 @@ static int attempt(request_rec *r, proxy_worker *worker,
         /* balancer-manager can switch routing on where nothing was set. */
         take_late(r, removal == CLONE_REMOVAL_ROUTED && !server->is_routing);
     }
-    if (req != NULL && has_ours(r, req)) {
+    if (req != NULL && clone_conf_private_headers(&req->conf)) {
         swap(r, req);
     }
     return DECLINED;

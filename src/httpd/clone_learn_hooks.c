@@ -102,14 +102,6 @@ static unsigned int find_member(const proxy_balancer *balancer,
     return found;
 }
 
-static int is_learning(server_rec *s, const char *balancer)
-{
-    clone_conf_t conf;
-
-    clone_server_settings(&conf, s, balancer);
-    return clone_conf_learn(&conf);
-}
-
 /* Put the member's id in the place of one that was learned as its. */
 static int replace_one(span_t *id, clone_member_t *members,
                        const proxy_balancer *balancer, int is_counted)
@@ -151,7 +143,7 @@ const clone_ids_t *clone_learn_hooks_view(const clone_request_t *req,
                 continue;
             }
             if (copy == NULL) {
-                if (!is_learning(r->server, balancer->s->name)) {
+                if (!clone_conf_learn(&req->conf)) {
                     return req->sessions;
                 }
                 copy = apr_pmemdup(r->pool, req->sessions,
@@ -232,7 +224,6 @@ void clone_learn_hooks_answer(const clone_answer_t *answer)
 {
     span_t sent[SENT];
     clone_format_t format;
-    clone_conf_t conf;
     clone_own_t own;
     unsigned int i;
 
@@ -242,15 +233,10 @@ void clone_learn_hooks_answer(const clone_answer_t *answer)
     if (answer->req->choice.reason == CLONE_REASON_LEARNED) {
         clone_learn_add(table, CLONE_LEARN_USED);
     }
-    if (answer->count == 0) {
+    if (answer->count == 0 || !clone_conf_learn(&answer->req->conf)) {
         return;
     }
-    clone_server_settings(&conf, answer->r->server,
-                          answer->req->shown->s->name);
-    if (!clone_conf_learn(&conf)) {
-        return;
-    }
-    clone_conf_format(&format, &conf);
+    clone_conf_format(&format, &answer->req->conf);
     describe(&own, sent, answer);
     own.is_owner_first = format.is_owner_first;
     for (i = 0; i < answer->count; i++) {

@@ -43,7 +43,7 @@ static int is_left_to_others(const clone_request_t *req,
     clone_health_member_t *member = clone_attempt_health(worker);
 
     return member != NULL && member != req->trial_of
-           && clone_health_failures(member) >= req->retry.failures
+           && clone_health_failures(member) >= req->conf.retry.failures
            && clone_health_is_on_trial(member, apr_time_now());
 }
 
@@ -104,7 +104,7 @@ static int is_mine_to_try(clone_request_t *req, const proxy_worker *worker)
     apr_time_t now;
 
     if (member == NULL || member == req->trial_of
-        || clone_health_failures(member) < req->retry.failures) {
+        || clone_health_failures(member) < req->conf.retry.failures) {
         return 1;
     }
     now = apr_time_now();

@@ -27,13 +27,12 @@ static proxy_balancer *copy_of(const proxy_balancer *balancer, apr_pool_t *p)
 
 /* Keep those values that are sessions. */
 static void parse_values(clone_request_t *req, request_rec *r,
-                         const clone_values_t *values,
-                         const clone_conf_t *conf)
+                         const clone_values_t *values)
 {
     clone_format_t format;
     unsigned int i;
 
-    clone_conf_format(&format, conf);
+    clone_conf_format(&format, &req->conf);
     req->sessions = apr_palloc(r->pool,
                                values->count * sizeof(*req->sessions));
     for (i = 0; i < values->count; i++) {
@@ -59,11 +58,9 @@ void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
 {
     const char *header = apr_table_get(r->headers_in, "Cookie");
     clone_values_t values;
-    clone_conf_t conf;
 
-    clone_server_settings(&conf, r->server, req->shown->s->name);
-    req->retry = conf.retry;
-    clone_retry_conf_fill(&req->retry);
+    clone_server_settings(&req->conf, r->server, req->shown->s->name);
+    clone_retry_conf_fill(&req->conf.retry);
     req->url = apr_pstrdup(r->pool, url);
     clone_values_init(&values);
     if (header != NULL) {
@@ -79,9 +76,9 @@ void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
                                span_of_text(req->parameter));
     }
     if (values.count > 0) {
-        parse_values(req, r, &values, &conf);
+        parse_values(req, r, &values);
     }
-    clone_cookie_hooks_read(req, r, &conf);
+    clone_cookie_hooks_read(req, r);
 }
 
 clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer)
@@ -167,9 +164,10 @@ static void set_or_unset(apr_table_t *table, const char *name,
 static const char *address_of(const proxy_worker *worker, apr_pool_t *p)
 {
     const char *host = worker->s->hostname_ex;
+    int is_v6 = strchr(host, ':') != NULL;
 
-    return apr_psprintf(p, strchr(host, ':') != NULL ? "[%s]:%hu" : "%s:%hu",
-                        host, worker->s->port);
+    return apr_pstrcat(p, is_v6 ? "[" : "", host, is_v6 ? "]:" : ":",
+                       apr_itoa(p, worker->s->port), NULL);
 }
 
 /* Where a session was read from. */

@@ -11,12 +11,11 @@
 #include <httpd.h>
 #include <mod_proxy.h>
 
-#include "clone_cookie.h"
 #include "clone_body.h"
 #include "clone_budget.h"
+#include "clone_conf.h"
 #include "clone_health.h"
 #include "clone_ids.h"
-#include "clone_retry_conf.h"
 #include "clone_route.h"
 
 /**
@@ -29,6 +28,7 @@
 typedef struct clone_request_t {
     proxy_balancer *shown;  /**< the copy that mod_proxy_balancer works on */
     const char *url;        /**< where to, before a member is chosen */
+    clone_conf_t conf;      /**< the settings in force when it began */
     const char *cookie;     /**< the session cookie's name */
     const char *parameter;  /**< the session's parameter in URLs */
     clone_ids_t *sessions;  /**< what cookies and URL say, best first */
@@ -42,7 +42,6 @@ typedef struct clone_request_t {
                                  did, or we did already; NULL when it is not */
     unsigned int spared_status;    /**< of spared, before */
     apr_time_t spared_error_time;  /**< the same */
-    clone_retry_conf_t retry;   /**< what is done about failures */
     clone_body_t *body;         /**< as far as it is held, or NULL */
     ap_filter_t *filter;        /**< looks at the answer; NULL when it is out
                                      of the way */
@@ -56,6 +55,7 @@ typedef struct clone_request_t {
                                      executed the request */
     int failure;                /**< status for the last of these, or 0 */
     struct clone_decision_t *decision; /**< notes of clone_decision, or NULL */
+    struct clone_track_t *track; /**< notes of clone_track, or NULL */
     unsigned int is_over : 1;   /**< no further attempt */
     unsigned int is_inside : 1; /**< within our scheme_handler */
     unsigned int has_route : 1; /**< the last of sessions[] is what our

@@ -16,7 +16,15 @@ APLOG_USE_MODULE(proxy_balancer_clone);
 static clone_board_t *the_board;
 static clone_sessions_t *the_sessions;
 
-#define FLIGHT_KEY "proxy_balancer_clone/flight"
+/* What is worked out once for a request. */
+struct clone_track_t {
+    clone_board_key_t key;      /* its balancer's */
+    const proxy_worker *worker; /* whose number slot is, or NULL */
+    clone_slot_no slot;
+    clone_flight_t flight;      /* slot 0: none is under way */
+    span_t session;             /* whose hash is known; data NULL: none */
+    apr_uint64_t hash;
+};
 
 clone_board_t *clone_track_board(void)
 {
@@ -107,7 +115,10 @@ const char *clone_track_id(const proxy_worker *worker)
 clone_slot_no clone_track_slot(const char *balancer,
                                const proxy_worker *worker)
 {
-    return clone_board_slot(the_board, span_of_text(balancer),
+    clone_board_key_t key;
+
+    clone_board_key(&key, the_board, span_of_text(balancer));
+    return clone_board_slot(the_board, &key,
                             span_of_text(clone_track_id(worker)));
 }
 
@@ -115,83 +126,90 @@ clone_slot_no clone_track_slot(const char *balancer,
 
 static apr_status_t land(void *data)
 {
-    clone_flight_t *flight = data;
+    struct clone_track_t *track = data;
 
-    if (flight->slot != 0) {
-        clone_board_leave(the_board, *flight);
-        flight->slot = 0;
+    if (track->flight.slot != 0) {
+        clone_board_leave(the_board, track->flight);
+        track->flight.slot = 0;
     }
     return APR_SUCCESS;
 }
 
+static struct clone_track_t *track_of(clone_request_t *req,
+                                      const request_rec *r)
+{
+    if (req->track == NULL) {
+        req->track = apr_pcalloc(r->pool, sizeof(*req->track));
+        clone_board_key(&req->track->key, the_board,
+                        span_of_text(req->shown->s->name));
+        /* Not in a process that is forked to become a CGI script. */
+        apr_pool_cleanup_register(r->pool, req->track, land,
+                                  apr_pool_cleanup_null);
+    }
+    return req->track;
+}
+
+static clone_slot_no slot_of(struct clone_track_t *track,
+                             const proxy_worker *worker)
+{
+    if (track->worker != worker) {
+        track->worker = worker;
+        track->slot = clone_board_slot(the_board, &track->key,
+                                       span_of_text(clone_track_id(worker)));
+    }
+    return track->slot;
+}
+
+static apr_uint64_t hash_of(struct clone_track_t *track, span_t session)
+{
+    if (track->session.data == NULL
+        || !span_is_equal(track->session, session)) {
+        track->session = session;
+        track->hash = clone_board_hash(&track->key, session);
+    }
+    return track->hash;
+}
+
 /*
  * A client's request is under way until its pool goes, which is after the
- * last byte, and for a tunnel after its end. With the next attempt it is no
- * longer at the member before.
+ * last byte, and for a tunnel after its end. With the next attempt, or with
+ * an internal redirect, it is no longer at the member before.
  */
 int clone_track_begin(request_rec *r, proxy_worker *worker,
                       proxy_server_conf *conf, char *url,
                       const char *proxyhost, apr_port_t proxyport)
 {
-    const clone_request_t *req = clone_request_get(r);
-    clone_flight_t *flight;
+    clone_request_t *req = clone_request_get(r);
+    const request_rec *at;
     clone_slot_no slot;
-    void *before = NULL;
 
     if (req == NULL) {
         return DECLINED;
     }
-    (void)apr_pool_userdata_get(&before, FLIGHT_KEY, r->pool);
-    flight = before;
-    if (flight == NULL) {
-        flight = apr_pcalloc(r->pool, sizeof(*flight));
-        (void)apr_pool_userdata_setn(flight, FLIGHT_KEY, NULL, r->pool);
-        /* Not in a process that is forked to become a CGI script. */
-        apr_pool_cleanup_register(r->pool, flight, land,
-                                  apr_pool_cleanup_null);
+    for (at = r; at != NULL; at = at->prev) {
+        const clone_request_t *before = clone_request_get(at);
+
+        if (before != NULL && before->track != NULL) {
+            (void)land(before->track);
+        }
     }
-    (void)land(flight);
-    slot = clone_track_slot(req->shown->s->name, worker);
+    slot = slot_of(track_of(req, r), worker);
     if (slot != 0) {
-        *flight = clone_board_enter(the_board, slot);
+        req->track->flight = clone_board_enter(the_board, slot);
     }
     return DECLINED;
 }
 
-/* One session at one member. */
-typedef struct stay_t {
-    const char *balancer;
-    clone_slot_no slot;
-    apr_uint32_t idle_sec;
-    apr_time_t now;
-} stay_t;
-
-static apr_uint64_t hash_of(const char *balancer, span_t session)
+static void live(clone_request_t *req, span_t session, apr_time_t now)
 {
-    return clone_board_hash(the_board, span_of_text(balancer), session);
-}
+    struct clone_track_t *track = req->track;
+    apr_uint32_t idle_sec = clone_conf_session_idle(&req->conf);
 
-static void live(const stay_t *stay, span_t session)
-{
-    if (!clone_sessions_add(the_sessions, hash_of(stay->balancer, session),
-                            stay->slot, stay->idle_sec, stay->now)) {
-        clone_board_miss(the_board, stay->slot, stay->now
-                         + apr_time_from_sec(
-                             (apr_interval_time_t)stay->idle_sec + 1));
+    if (!clone_sessions_add(the_sessions, hash_of(track, session),
+                            track->slot, idle_sec, now)) {
+        clone_board_miss(the_board, track->slot, now + apr_time_from_sec(
+                             (apr_interval_time_t)idle_sec + 1));
     }
-}
-
-static int find_stay(stay_t *stay, server_rec *s, const char *balancer,
-                     const proxy_worker *worker, apr_time_t now)
-{
-    clone_conf_t conf;
-
-    clone_server_settings(&conf, s, balancer);
-    stay->balancer = balancer;
-    stay->slot = clone_track_slot(balancer, worker);
-    stay->idle_sec = clone_conf_session_idle(&conf);
-    stay->now = now;
-    return stay->slot != 0;
 }
 
 /* The session that a request came with and that decided; or none. */
@@ -203,46 +221,45 @@ static span_t session_of(const clone_request_t *req)
 
 void clone_track_answer(const clone_answer_t *answer)
 {
-    const char *balancer = answer->req->shown->s->name;
-    span_t old = session_of(answer->req);
-    stay_t stay;
+    clone_request_t *req = answer->req;
+    struct clone_track_t *track = track_of(req, answer->r);
+    span_t old = session_of(req);
     unsigned int i;
 
-    if (!find_stay(&stay, answer->r->server, balancer, answer->worker,
-                   answer->now)) {
+    if (slot_of(track, answer->worker) == 0) {
         return;
     }
     if (answer->count > 0 && old.len > 0) {
-        clone_sessions_remove(the_sessions, hash_of(balancer, old));
+        clone_sessions_remove(the_sessions, hash_of(track, old));
     }
     if (answer->count == 0 && old.len > 0) {
-        live(&stay, old);
+        live(req, old, answer->now);
     }
     for (i = 0; i < answer->count; i++) {
         if (answer->issued[i].ids.session.len > 0) {
-            live(&stay, answer->issued[i].ids.session);
+            live(req, answer->issued[i].ids.session, answer->now);
         }
     }
 }
 
 /* A request that took long kept its session from idling, if it is there. */
-static void note_end(const request_rec *r, const clone_request_t *req,
+static void note_end(const request_rec *r, clone_request_t *req,
                      apr_time_t now)
 {
-    const char *balancer = req->shown->s->name;
+    struct clone_track_t *track = track_of(req, r);
+    clone_slot_no slot = slot_of(track, req->last);
     span_t session = session_of(req);
     apr_uint32_t left;
-    stay_t stay;
 
-    if (!find_stay(&stay, r->server, balancer, req->last, now)) {
+    if (slot == 0) {
         return;
     }
-    clone_board_note(the_board, stay.slot, now);
+    clone_board_note(the_board, slot, now);
     if (session.len > 0
-        && clone_sessions_find(the_sessions, hash_of(balancer, session), now,
-                               &left) == stay.slot
-        && left <= stay.idle_sec) {
-        live(&stay, session);
+        && clone_sessions_find(the_sessions, hash_of(track, session), now,
+                               &left) == slot
+        && left <= clone_conf_session_idle(&req->conf)) {
+        live(req, session, now);
     }
 }
 
@@ -252,7 +269,7 @@ int clone_track_end(request_rec *r)
     const request_rec *at;
 
     for (at = r; at != NULL; at = at->next) {
-        const clone_request_t *req = clone_request_get(at);
+        clone_request_t *req = clone_request_get(at);
 
         if (req != NULL && req->last != NULL) {
             note_end(at, req, now);
@@ -282,11 +299,11 @@ static const clone_ids_t *find_session(const clone_request_t *req,
     return req->sessions;
 }
 
-static int is_leaving(clone_leave_t *leave, const char *balancer,
+static int is_leaving(clone_leave_t *leave, struct clone_track_t *track,
                       const proxy_worker *worker, const clone_ids_t *session,
                       apr_time_t now)
 {
-    clone_slot_no slot = clone_track_slot(balancer, worker);
+    clone_slot_no slot = slot_of(track, worker);
     apr_uint32_t left;
     unsigned int owner;
 
@@ -294,7 +311,7 @@ static int is_leaving(clone_leave_t *leave, const char *balancer,
         return 0;
     }
     owner = clone_sessions_find(the_sessions,
-                                hash_of(balancer, session->session), now,
+                                hash_of(track, session->session), now,
                                 &left);
     leave->drained = now - clone_board_drain(the_board, slot, 1, now);
     leave->idle = -1; /* has left already, or was never seen */
@@ -322,24 +339,22 @@ static int has_another(const clone_member_t *members, unsigned int count)
 }
 
 void clone_track_hide(clone_member_t *members, const proxy_balancer *balancer,
-                      const clone_request_t *req, request_rec *r)
+                      clone_request_t *req, request_rec *r)
 {
     proxy_worker **workers = (void *)balancer->workers->elts;
     unsigned int count = (unsigned int)balancer->workers->nelts;
     apr_time_t now = apr_time_now();
     clone_leave_t leave;
-    clone_conf_t conf;
     unsigned int i;
 
-    clone_server_settings(&conf, r->server, balancer->s->name);
-    leave.deadline = clone_conf_drain_deadline(&conf);
+    leave.deadline = clone_conf_drain_deadline(&req->conf);
     if (leave.deadline < 0 || balancer->s->sticky_force
         || !has_another(members, count)) {
         return;
     }
-    leave.within = clone_conf_drain_within(&conf);
+    leave.within = clone_conf_drain_within(&req->conf);
     leave.idle_max = apr_time_from_sec(
-        (apr_interval_time_t)clone_conf_session_idle(&conf));
+        (apr_interval_time_t)clone_conf_session_idle(&req->conf));
     for (i = 0; i < count; i++) {
         const clone_ids_t *session;
 
@@ -347,8 +362,7 @@ void clone_track_hide(clone_member_t *members, const proxy_balancer *balancer,
             continue;
         }
         session = find_session(req, members[i].route);
-        if (is_leaving(&leave, balancer->s->name, workers[i], session,
-                       now)) {
+        if (is_leaving(&leave, track_of(req, r), workers[i], session, now)) {
             members[i].is_usable = 0;
         }
     }

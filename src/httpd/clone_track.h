@@ -64,6 +64,6 @@ const clone_sessions_t *clone_track_sessions(void);
  * @param balancer its thread lock is held
  */
 void clone_track_hide(clone_member_t *members, const proxy_balancer *balancer,
-                      const clone_request_t *req, request_rec *r);
+                      clone_request_t *req, request_rec *r);
 
 #endif

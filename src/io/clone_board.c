@@ -62,32 +62,30 @@ void clone_board_init(clone_board_t *board,
     board->is_made = 1;
 }
 
-/* Hash b under a key that is made of the board's and of a. */
-static apr_uint64_t hash_pair(const clone_board_t *board, span_t a, span_t b)
+void clone_board_key(clone_board_key_t *key, const clone_board_t *board,
+                     span_t balancer)
 {
-    unsigned char key[CLONE_BOARD_KEY];
-    apr_uint64_t inner = apr_siphash24(a.data, a.len, board->key);
+    apr_uint64_t hash = apr_siphash24(balancer.data, balancer.len,
+                                      board->key);
     apr_size_t i;
 
-    memcpy(key, board->key, sizeof(key));
-    for (i = 0; i < sizeof(inner); i++) {
-        key[i] ^= (unsigned char)(inner >> 8 * i);
+    memcpy(key->bytes, board->key, sizeof(key->bytes));
+    for (i = 0; i < sizeof(hash); i++) {
+        key->bytes[i] ^= (unsigned char)(hash >> 8 * i);
     }
-    return apr_siphash24(b.data, b.len, key);
 }
 
-apr_uint64_t clone_board_hash(const clone_board_t *board, span_t balancer,
-                              span_t session)
+apr_uint64_t clone_board_hash(const clone_board_key_t *key, span_t session)
 {
-    return hash_pair(board, balancer, session);
+    return apr_siphash24(session.data, session.len, key->bytes);
 }
 
 /* ---- members ------------------------------------------------------------- */
 
-clone_slot_no clone_board_slot(clone_board_t *board, span_t balancer,
-                               span_t member)
+clone_slot_no clone_board_slot(clone_board_t *board,
+                               const clone_board_key_t *key, span_t member)
 {
-    apr_uint64_t id = hash_pair(board, balancer, member);
+    apr_uint64_t id = clone_board_hash(key, member);
     apr_uint64_t first;
     unsigned int i;
 

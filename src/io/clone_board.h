@@ -28,6 +28,11 @@ typedef unsigned int clone_slot_no;
 /** Bytes of the key that session hashes are made with. */
 #define CLONE_BOARD_KEY 16
 
+/** What hashes of one balancer's names are made with. */
+typedef struct clone_board_key_t {
+    unsigned char bytes[CLONE_BOARD_KEY];
+} clone_board_key_t;
+
 /** One request under way, as clone_board_enter() gave it. */
 typedef struct clone_flight_t {
     clone_slot_no slot;
@@ -49,23 +54,31 @@ void clone_board_init(clone_board_t *board,
                       const unsigned char key[CLONE_BOARD_KEY]);
 
 /**
+ * Make a balancer's key.
+ *
+ * @param key filled
+ * @param balancer its name
+ */
+void clone_board_key(clone_board_key_t *key, const clone_board_t *board,
+                     span_t balancer);
+
+/**
  * The hash that names a session of a balancer.
  *
- * @param balancer its name
+ * @param key the balancer's
  * @param session the part of an id that lasts as long as the session
  */
-apr_uint64_t clone_board_hash(const clone_board_t *board, span_t balancer,
-                              span_t session);
+apr_uint64_t clone_board_hash(const clone_board_key_t *key, span_t session);
 
 /**
  * A member's number; the first who asks makes it.
  *
- * @param balancer its name
+ * @param key its balancer's
  * @param member its clone id, or its URL where it has none
  * @return the number, the same for everybody; 0 when there are too many
  */
-clone_slot_no clone_board_slot(clone_board_t *board, span_t balancer,
-                               span_t member);
+clone_slot_no clone_board_slot(clone_board_t *board,
+                               const clone_board_key_t *key, span_t member);
 
 /** Note the end of a request. */
 void clone_board_note(clone_board_t *board, clone_slot_no slot,
