@@ -165,10 +165,9 @@ apr_time_t clone_board_drain(clone_board_t *board, clone_slot_no slot,
 
 /* ---- requests under way -------------------------------------------------- */
 
-static apr_uint32_t own_number(void)
-{
-    return (apr_uint32_t)getpid();
-}
+/* Of this process. Kept: each request needs it, and getpid() asks the kernel
+ * every time. */
+static apr_uint32_t own_number;
 
 static int is_gone(apr_uint32_t process)
 {
@@ -200,7 +199,7 @@ static apr_uint64_t id_at(const cell_t *cell)
 
 static int find_cell(clone_board_t *board, clone_slot_no slot)
 {
-    apr_uint64_t id = (apr_uint64_t)own_number() << 32 | slot;
+    apr_uint64_t id = (apr_uint64_t)own_number << 32 | slot;
     unsigned int first = (unsigned int)((id * 0x9e3779b97f4a7c15u) >> 40);
     int is_again;
     unsigned int i;
@@ -278,10 +277,11 @@ void clone_board_begin(clone_board_t *board)
 {
     unsigned int i;
 
+    own_number = (apr_uint32_t)getpid();
     for (i = 0; i < CELLS; i++) {
         apr_uint64_t id = id_at(&board->cell[i]);
 
-        if (id >> 32 == own_number()) {
+        if (id >> 32 == own_number) {
             free_cell(&board->cell[i], id);
         }
     }

@@ -121,7 +121,10 @@ void clone_board_leave(clone_board_t *board, clone_flight_t flight);
  */
 unsigned int clone_board_flights(clone_board_t *board, clone_slot_no slot);
 
-/** A new process begins: forget what another one of its number counted. */
+/**
+ * A new process begins, before anything of it is counted: forget what another
+ * one of its number counted.
+ */
 void clone_board_begin(clone_board_t *board);
 
 #endif

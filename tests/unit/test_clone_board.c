@@ -25,6 +25,7 @@ static void set_up(void)
     ck_assert_int_eq(clone_board_is_made(board), 0);
     clone_board_init(board, key);
     ck_assert_int_eq(clone_board_is_made(board), 1);
+    clone_board_begin(board);
 }
 
 static void tear_down(void)
