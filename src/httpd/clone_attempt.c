@@ -174,7 +174,8 @@ static void collect(clone_facts_t *facts, const clone_request_t *req,
     facts->is_repeated = req->is_repeated;
     facts->is_excused = req->is_excused
                         || (req->is_fresh && clone_end_is_sent(end));
-    facts->is_late = apr_time_now() - r->request_time > req->conf.retry.deadline;
+    facts->is_late = apr_time_now() - r->request_time
+                     > req->conf.retry.deadline;
     facts->is_last = req->tried->nelts >= req->shown->s->max_attempts;
 }
 

@@ -98,11 +98,17 @@ void clone_decision_look(clone_request_t *req, const proxy_balancer *balancer,
     }
 }
 
-static unsigned int index_of(const proxy_balancer *balancer,
+static unsigned int index_of(const clone_request_t *req,
                              const proxy_worker *worker)
 {
-    unsigned int i = 0;
+    const proxy_balancer *balancer = req->shown;
+    unsigned int i = req->choice.member;
 
+    if (i < (unsigned int)balancer->workers->nelts
+        && worker_at(balancer, i) == worker) {
+        return i;
+    }
+    i = 0;
     while (i < (unsigned int)balancer->workers->nelts
            && worker_at(balancer, i) != worker) {
         i++;
@@ -123,7 +129,7 @@ void clone_decision_begin(clone_request_t *req, const request_rec *r,
     }
     attempt = &notes->attempts[notes->attempt_count++];
     attempt->member.name = span_of_text(worker->s->route);
-    attempt->member.index = index_of(req->shown, worker);
+    attempt->member.index = index_of(req, worker);
     attempt->end = NULL;
     notes->begun = apr_time_now();
 }
@@ -164,28 +170,16 @@ void clone_decision_name(clone_request_t *req, const char *word)
     notes->attempts[notes->attempt_count - 1].end = word;
 }
 
-static const proxy_worker *find_route(const proxy_balancer *balancer,
-                                      span_t route)
-{
-    unsigned int i;
-
-    for (i = 0; i < (unsigned int)balancer->workers->nelts; i++) {
-        const proxy_worker *worker = worker_at(balancer, i);
-
-        if (span_is_equal(span_of_text(worker->s->route), route)) {
-            return worker;
-        }
-    }
-    return NULL;
-}
-
 static void fill_tokens(clone_explain_token_t *tokens, const clone_ids_t *ids,
-                        const proxy_balancer *balancer)
+                        const clone_request_t *req)
 {
     unsigned int i;
 
     for (i = 0; i < ids->count; i++) {
-        int is_known = find_route(balancer, ids->clone[i]) != NULL;
+        unsigned int index;
+        int is_known = (i == 0 && req->choice.reason == CLONE_REASON_FIRST)
+                       || clone_request_find_member(&index, req->shown,
+                                                    ids->clone[i]);
 
         tokens[i].name = is_known ? ids->clone[i] : span_of(NULL, 0);
         tokens[i].tag = is_known ? 0 : clone_explain_tag(ids->clone[i],
@@ -203,7 +197,7 @@ static void fill(clone_explain_t *explain, clone_explain_token_t *tokens,
     if (req->session_count > 0) {
         const clone_ids_t *ids = &req->sessions[req->choice.session];
 
-        fill_tokens(tokens, ids, req->shown);
+        fill_tokens(tokens, ids, req);
         explain->has_session = 1;
         explain->session_tag = clone_explain_tag(ids->session, tag_key);
         explain->is_from_url = req->choice.session >= req->cookies;

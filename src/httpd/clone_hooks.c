@@ -184,7 +184,8 @@ static int prepare(clone_request_t *req, request_rec *r,
     int rc = OK;
 
     if (r->main == NULL && r->kept_body == NULL && ap_request_has_body(r)
-        && req->conf.retry.replays > 0 && clone_attempt_is_open(req, r, worker)) {
+        && req->conf.retry.replays > 0
+        && clone_attempt_is_open(req, r, worker)) {
         rc = clone_body_hold(&req->body, r, req->conf.retry.body_memory,
                              req->conf.retry.body_file);
     }

@@ -47,12 +47,11 @@ static int is_left_to_others(const clone_request_t *req,
            && clone_health_is_on_trial(member, apr_time_now());
 }
 
-static int is_usable(const clone_request_t *req, const proxy_worker *worker)
+static int is_usable(const proxy_worker *worker)
 {
-    return (PROXY_WORKER_IS_USABLE(worker)
-            || (PROXY_WORKER_IS_INITIALIZED(worker)
-                && !(worker->s->status & UNFIT_BITS) && is_trial_due(worker)))
-           && !is_left_to_others(req, worker);
+    return PROXY_WORKER_IS_USABLE(worker)
+           || (PROXY_WORKER_IS_INITIALIZED(worker)
+               && !(worker->s->status & UNFIT_BITS) && is_trial_due(worker));
 }
 
 static void view_member(clone_member_t *member, const proxy_worker *worker,
@@ -67,7 +66,7 @@ static void view_member(clone_member_t *member, const proxy_worker *worker,
                                        : span_of_text(s->name_ex);
     member->weight = s->lbfactor > 0 ? (unsigned int)s->lbfactor : 1;
     member->lbset = s->lbset;
-    member->is_usable = is_usable(req, worker);
+    member->is_usable = is_usable(worker) != 0;
     member->is_tried = clone_request_is_tried(req, worker);
     member->is_draining = PROXY_WORKER_IS_DRAINING(worker) != 0;
     member->is_standby = PROXY_WORKER_IS_STANDBY(worker) != 0;
@@ -182,8 +181,36 @@ static void add_last_resorts(clone_member_t *members,
     }
 }
 
-static proxy_worker *find_by_session(proxy_balancer *balancer,
-                                     clone_request_t *req, request_rec *r)
+/*
+ * Who is named first by the first session, if nothing speaks against asking
+ * it: the answer for nearly all requests, found without a look at the others,
+ * of whom there may be hundreds.
+ */
+static proxy_worker *find_named_first(const proxy_balancer *balancer,
+                                      clone_request_t *req, server_rec *s)
+{
+    const clone_ids_t *ids = &req->sessions[0];
+    proxy_worker *worker;
+    unsigned int i;
+
+    if (ids->count == 0
+        || !clone_request_find_member(&i, balancer, ids->clone[0])) {
+        return NULL;
+    }
+    worker = worker_at(balancer, i);
+    if (PROXY_WORKER_IS_DRAINING(worker)
+        || clone_request_is_tried(req, worker) || !is_usable(worker)
+        || !is_ready_now(req, worker, s)) {
+        return NULL;
+    }
+    req->choice.reason = CLONE_REASON_FIRST;
+    req->choice.member = i;
+    req->choice.session = 0;
+    return worker;
+}
+
+static proxy_worker *find_by_view(proxy_balancer *balancer,
+                                  clone_request_t *req, request_rec *r)
 {
     clone_member_t *members = view_members(balancer, req, r->pool);
     const clone_ids_t *sessions = clone_learn_hooks_view(req, members,
@@ -216,6 +243,14 @@ static proxy_worker *find_by_session(proxy_balancer *balancer,
         /* Somebody changed it since we looked; one fewer to choose from. */
         members[req->choice.member].is_usable = 0;
     }
+}
+
+static proxy_worker *find_by_session(proxy_balancer *balancer,
+                                     clone_request_t *req, request_rec *r)
+{
+    proxy_worker *worker = find_named_first(balancer, req, r->server);
+
+    return worker != NULL ? worker : find_by_view(balancer, req, r);
 }
 
 static int is_out(const clone_request_t *req, const proxy_worker *worker)

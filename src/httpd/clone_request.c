@@ -130,6 +130,30 @@ int clone_request_is_tried(const clone_request_t *req,
     return 0;
 }
 
+int clone_request_find_member(unsigned int *index,
+                              const proxy_balancer *balancer, span_t route)
+{
+    proxy_worker *const *workers = (void *)balancer->workers->elts;
+    unsigned int count = (unsigned int)balancer->workers->nelts;
+    unsigned int i;
+
+    if (route.len == 0 || route.len >= sizeof(workers[0]->s->route)) {
+        return 0;
+    }
+    for (i = 0; i < count; i++) {
+        const char *own = workers[i]->s->route;
+
+        /* ids of one cluster often differ in their last characters alone */
+        if (own[route.len] == '\0'
+            && own[route.len - 1] == route.data[route.len - 1]
+            && memcmp(own, route.data, route.len) == 0) {
+            *index = i;
+            return 1;
+        }
+    }
+    return 0;
+}
+
 void clone_request_retry_after(const clone_request_t *req, request_rec *r)
 {
     proxy_worker *const *workers = (void *)req->shown->workers->elts;

@@ -107,6 +107,15 @@ int clone_request_is_tried(const clone_request_t *req,
                            const proxy_worker *worker);
 
 /**
+ * Find the member of a clone id.
+ *
+ * @param index filled when there is one: its place in the balancer
+ * @return 1 when there is one
+ */
+int clone_request_find_member(unsigned int *index,
+                              const proxy_balancer *balancer, span_t route);
+
+/**
  * Say in the 503 that is to come when it is worth to try again: when the
  * first member that is down is due for its next trial.
  */
