@@ -38,6 +38,8 @@ EVERYTHING = """
 ProxyClonePrivateHeaders On
 ProxyCloneHeaderRemoval all
 ProxyCloneRetryStatus 503
+ProxyCloneDrainDeadline 10m
+ProxyCloneExplain "%{REQUEST_STATUS} -ge 500"
 """
 THREADS = 2
 WITHOUT_MOD_JK = (
