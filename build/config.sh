@@ -30,6 +30,9 @@ apr=$(ask APR_CONFIG)
 apu=$(ask APU_CONFIG)
 sbin=$(ask SBINDIR)
 httpd=$sbin/$(ask PROGNAME)
+# Not every apxs knows where manual pages are.
+man=$(ask mandir)
+bin=$(ask BINDIR)
 has_check=$(pkg-config --exists check && echo yes || echo no)
 as_system() { echo " $*" | sed 's/ -I */ -isystem /g'; }
 
@@ -44,7 +47,8 @@ APU_LIBS := $("$apu" --link-ld)
 HTTPD_INCLUDES := -isystem $(ask INCLUDEDIR)
 HTTPD := $httpd
 LIBEXECDIR := $(ask LIBEXECDIR)
-BINDIR := $(ask BINDIR)
+BINDIR := $bin
+MANDIR := ${man:-$(dirname "$bin")/share/man}
 SYSCONFDIR := $(ask SYSCONFDIR)
 MEMCACHED_CFLAGS := $(pkg-config --cflags libmemcached)
 MEMCACHED_LIBS := $(pkg-config --libs libmemcached |

@@ -1,10 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# install.sh install|uninstall
+# install.sh install|uninstall|commands
 #
-# From the environment: DESTDIR, OUT, LIBEXECDIR, SYSCONFDIR and BINDIR of
-# httpd.
+# commands  installs the commands and their manual pages alone; what has a
+#           page in man/ is one
+#
+# From the environment: DESTDIR, OUT, LIBEXECDIR, SYSCONFDIR, BINDIR and MANDIR
+# of httpd.
 # Three homes for configuration, told apart by the folders that are there
 # (or by the system, where httpd's own package is not installed):
 #   Debian kin   mods-available/NAME.{load,conf}, enabled with a2enmod
@@ -15,19 +18,24 @@ set -eu
 
 verb=$1
 modules='session_ha proxy_balancer_clone'
-tools='clonectl-conf'
+commands=$(cd man && for page in *.1; do echo "${page%.1}"; done)
 lib=$DESTDIR$LIBEXECDIR
 bin=$DESTDIR$BINDIR
+man=$DESTDIR$MANDIR/man1
 parent=$(dirname "$SYSCONFDIR")
+# Of this system, or of the one in DESTDIR.
+has() {
+    [ -d "$1" ] || [ -d "$DESTDIR$1" ]
+}
 is_debian_kin() {
-    [ -d "$SYSCONFDIR/mods-available" ] ||
+    has "$SYSCONFDIR/mods-available" ||
         { [ "$SYSCONFDIR" = /etc/apache2 ] && [ -e /etc/debian_version ]; }
 }
 if is_debian_kin; then
     home=debian
     conf=$DESTDIR$SYSCONFDIR/mods-available
     load=$conf
-elif [ -d "$parent/conf.modules.d" ]; then
+elif has "$parent/conf.modules.d"; then
     home=fedora
     conf=$DESTDIR$parent/conf.d
     load=$DESTDIR$parent/conf.modules.d
@@ -68,14 +76,22 @@ put() {
     fi
 }
 
-install_all() {
-    mkdir -p "$lib" "$conf" "$bin"
-    for name in $tools; do
-        install -m 755 "$OUT/tools/$name" "$bin/$name"
+install_commands() {
+    mkdir -p "$bin" "$man"
+    for name in $commands; do
+        # A script as it is, or what was compiled.
+        program=tools/$name
+        [ -e "$program" ] || program=$OUT/tools/$name
+        install -m 755 "$program" "$bin/$name"
+        install -m 644 "man/$name.1" "$man/$name.1"
         echo "  $bin/$name"
+        echo "  $man/$name.1"
     done
-    install -m 755 tools/clonectl "$bin/clonectl"
-    echo "  $bin/clonectl"
+}
+
+install_all() {
+    install_commands
+    mkdir -p "$lib" "$conf"
     [ -z "$load" ] || mkdir -p "$load"
     for name in $modules; do
         install -m 644 "$OUT/modules/mod_$name.so" "$lib/mod_$name.so"
@@ -121,10 +137,10 @@ take() {
 }
 
 uninstall_all() {
-    for name in $tools; do
+    for name in $commands; do
         take "$bin/$name"
+        take "$man/$name.1"
     done
-    take "$bin/clonectl"
     for name in $modules; do
         [ $home != debian ] || disable "$name"
         take "$lib/mod_$name.so"
@@ -143,5 +159,6 @@ uninstall_all() {
 case $verb in
 install) install_all ;;
 uninstall) uninstall_all ;;
-*) echo "usage: install.sh install|uninstall" >&2; exit 2 ;;
+commands) install_commands ;;
+*) echo "usage: install.sh install|uninstall|commands" >&2; exit 2 ;;
 esac

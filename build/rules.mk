@@ -118,8 +118,8 @@ objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
         check-san fuzz fuzz-run soak demo bench-ratio bench-router \
-        bench-seal bench-session bench-tools deps-bench install sim \
-        uninstall deb deb-smoke clean help
+        bench-seal bench-session bench-tools deps-bench install \
+        install-commands sim uninstall deb deb-smoke clean help
 .SECONDARY:
 
 # A program for administrators.
@@ -349,9 +349,11 @@ deb-smoke: deb
 
 INSTALL := DESTDIR='$(DESTDIR)' OUT='$(OUT)' LIBEXECDIR='$(LIBEXECDIR)' \
            SYSCONFDIR='$(SYSCONFDIR)' BINDIR='$(BINDIR)' \
-           sh build/install.sh
+           MANDIR='$(MANDIR)' sh build/install.sh
 install: all
 	@$(INSTALL) install
+install-commands: $(TOOLS)
+	@$(INSTALL) commands
 uninstall:
 	@$(INSTALL) uninstall
 
@@ -381,7 +383,8 @@ help:
 #: make fuzz        clang's fuzzer, FUZZ_SECONDS=60 for each parser
 #: make soak        histories under faults, SOAK_SECONDS=3600, memory watched
 #: make install     into the httpd that apxs names (DESTDIR= is honoured)
-#: make uninstall   undo it
+#: make install-commands   the commands and their manual pages alone
+#: make uninstall   undo what make install did
 #: make deb         packages for Debian and its kin, into out/deb
 #: make deb-smoke   the same, installed, tried and purged
 #: make clean

@@ -46,27 +46,35 @@ class Machine:
         self.conf = os.path.join(self.etc, "web")
         self.lib = os.path.join(folder, "lib")
         self.bin = os.path.join(folder, "bin")
+        self.man = os.path.join(folder, "man")
         for home in homes:
             os.makedirs(os.path.join(self.etc, home))
 
-    def run(self, verb):
-        code, said = sh("install.sh", verb, DESTDIR="", LIBEXECDIR=self.lib,
-                        SYSCONFDIR=self.conf, BINDIR=self.bin,
-                        OUT=os.path.dirname(
+    def run(self, verb, destdir=""):
+        code, said = sh("install.sh", verb, DESTDIR=destdir,
+                        LIBEXECDIR=self.lib, SYSCONFDIR=self.conf,
+                        BINDIR=self.bin,
+                        MANDIR=self.man, OUT=os.path.dirname(
                             os.path.dirname(our_module(NAMES[0]))))
         assert code == 0, said
         return said
 
     def files(self):
-        """Paths below etc, and in the folders of modules and programs."""
+        """Paths below etc, and in those of modules, programs and
+        manual pages."""
         return sorted(os.path.relpath(path, self.etc) for path in
                       glob.glob(self.etc + "/**", recursive=True)
                       + glob.glob(self.lib + "/*")
-                      + glob.glob(self.bin + "/*") if os.path.isfile(path))
+                      + glob.glob(self.bin + "/*")
+                      + glob.glob(self.man + "/*/*")
+                      if os.path.isfile(path))
 
 
-MODULES = ["../bin/clonectl", "../bin/clonectl-conf"] + [
-    f"../lib/mod_{name}.so" for name in NAMES]
+PAGES = sorted(glob.glob(os.path.join(ROOT, "man", "*.1")))
+COMMANDS = [os.path.basename(page)[:-2] for page in PAGES]
+MODULES = sorted([f"../bin/{name}" for name in COMMANDS]
+                 + [f"../lib/mod_{name}.so" for name in NAMES]
+                 + [f"../man/man1/{name}.1" for name in COMMANDS])
 
 
 def test_debian_kin_get_modules_to_enable(workdir, httpd):
@@ -132,6 +140,25 @@ def test_any_other_httpd_is_told_what_to_add(workdir, httpd):
     assert machine.files() == []
 
 
+def test_a_package_is_laid_out_as_the_system_it_is_made_for(workdir):
+    machine = Machine(workdir)
+    root = os.path.join(workdir, "root")
+    os.makedirs(root + machine.etc + "/conf.modules.d")
+    assert "restart httpd" in machine.run("install", root)
+    assert not machine.files()
+    assert os.path.exists(root + machine.bin + "/clonectl")
+    assert os.listdir(root + machine.etc + "/conf.d") != []
+    machine.run("uninstall", root)
+    assert not [name for _, _, names in os.walk(root) for name in names]
+
+
+def test_the_commands_can_be_had_alone(workdir):
+    machine = Machine(workdir, "web/mods-available")
+    machine.run("commands")
+    assert machine.files() == [path for path in MODULES
+                               if not path.startswith("../lib")]
+
+
 def test_an_edited_configuration_is_kept(workdir):
     machine = Machine(workdir, "web/mods-available")
     machine.run("install")
@@ -142,6 +169,41 @@ def test_an_edited_configuration_is_kept(workdir):
     assert open(mine + ".new").read() == shown("session_ha")
     assert "was edited" in machine.run("uninstall")
     assert machine.files() == ["web/mods-available/session_ha.conf.saved"]
+
+
+# ---- manual pages
+
+def test_each_command_has_a_manual_page():
+    tools = os.path.join(ROOT, "tools")
+    programs = {name for name in os.listdir(tools)
+                if os.access(os.path.join(tools, name), os.X_OK)}
+    assert programs | {"clonectl-conf"} == set(COMMANDS)
+
+
+def help_of(name, *words):
+    """What a command says of itself, the words of its commands included."""
+    tools = os.path.dirname(os.path.dirname(our_module(NAMES[0])))
+    path = os.path.join(ROOT, "tools", name)
+    if not os.path.exists(path):
+        path = os.path.join(tools, "tools", name)
+    return subprocess.run([path, *words, "--help"], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_manual_page_has_every_option_and_exit_status(name):
+    with open(os.path.join(ROOT, "man", name + ".1")) as f:
+        page = f.read().replace("\\-", "-")
+    says = help_of(name)
+    for word in ("status", "drain", "stop", "wait") * (name == "clonectl"):
+        says += help_of(name, word)
+    options = set(re.findall(r"(?<![-\w])--?[a-z][-a-z]*", says))
+    assert options
+    assert options <= set(re.findall(r"(?<![-\w])--?[a-z][-a-z]*", page))
+    for status in re.findall(r"^  (\d)  ", says, re.M):
+        assert f"\n.B {status}\n" in page, status
+    assert page.startswith('.\\" SPDX-License-Identifier: Apache-2.0\n'
+                           f".TH {name.upper()} 1 ")
 
 
 # ---- what the build refuses
