@@ -3,9 +3,10 @@
 #
 # deb.sh build|lint|smoke OUT
 #
-# build  both packages, from the files of this tree, into OUT/deb
+# build  the packages, from the files of this tree, into OUT/deb
 # lint   what lintian says of them; anything is a failure
-# smoke  installs them, runs tests/smoke, disables, removes and purges them
+# smoke  installs them, runs tests/smoke, disables, removes and purges them;
+#        the last line is "N passed, N failed"
 set -eu
 
 verb=$1
@@ -15,7 +16,7 @@ as_root=
 
 build() {
     tree=$out/tree
-    rm -rf "$out"/*
+    rm -rf "${out:?}"/*
     mkdir -p "$tree"
     # Not git: a release unpacked from an archive is no checkout.
     tar -c --exclude=./out --exclude='./out-*' --exclude=./.git . |
@@ -33,38 +34,89 @@ build() {
 
 lint() {
     # The bug that a first upload closes is one of Debian's own tracker.
-    lintian --fail-on error,warning,info \
+    lintian --allow-root --pedantic --fail-on error,warning,info,pedantic \
         --suppress-tags initial-upload-closes-no-bugs "$out"/*.changes
     echo "lintian: nothing to say"
 }
 
-smoke() {
-    names='libapache2-mod-session-ha libapache2-mod-proxy-balancer-clone'
-    # No service shall start on port 80 of whoever builds this.
+passed=0
+ok() {
+    passed=$((passed + 1))
+    echo "  ok     $*"
+}
+fail() {
+    echo "  FAILED $*"
+    echo "$passed passed, 1 failed"
+    exit 1
+}
+
+# No service shall start on port 80 of whoever builds this.
+keep_services_still() {
     guard=/usr/sbin/policy-rc.d
-    if [ ! -e $guard ]; then
-        printf '#!/bin/sh\nexit 101\n' | $as_root tee $guard >/dev/null
-        $as_root chmod 755 $guard
-        # shellcheck disable=SC2064  # as_root is known now
-        trap "$as_root rm -f $guard" EXIT
-    fi
-    # shellcheck disable=SC2086,SC2012  # our names, without spaces
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-        --no-install-recommends -o DPkg::Lock::Timeout=300 apache2 curl \
-        $(ls "$out"/*.deb | grep -v dbgsym) >"$out/install.log" 2>&1 ||
-        { tail -n 20 "$out/install.log" >&2; exit 1; }
-    $as_root sh build/pkg/deb/tests/smoke
-    $as_root a2dismod -q -f session_ha proxy_balancer_clone
-    $as_root apache2ctl -t 2>&1 | tail -n 1
-    # shellcheck disable=SC2086  # two names
-    $as_root apt-get purge -q -y $names >>"$out/install.log" 2>&1
-    left=$(find /etc/apache2 /usr/lib/apache2 /var/lib/apache2 \
-               -name '*session_ha*' -o -name '*proxy_balancer_clone*')
-    if [ -n "$left" ]; then
-        echo "left behind: $left" >&2
+    [ ! -e $guard ] || return 0
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee $guard >/dev/null
+    $as_root chmod 755 $guard
+    # shellcheck disable=SC2064  # as_root is known now
+    trap "$as_root rm -f $guard" EXIT
+    trap 'exit 130' INT TERM
+}
+
+# apt VERB...: quiet, unless it fails
+apt() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get "$@" -q -y \
+        -o DPkg::Lock::Timeout=300 >"$out/apt.log" 2>&1 </dev/null ||
+        { tail -n 20 "$out/apt.log" >&2; fail "apt-get $1"; }
+}
+
+# What of them is on this machine.
+left_behind() {
+    find /etc/apache2 /usr/lib/apache2 /var/lib/apache2 /usr/bin \
+        /usr/share/man /usr/share/doc -name '*session[-_]ha*' -o \
+        -name '*proxy[-_]balancer[-_]clone*' -o -name 'clonectl*'
+}
+
+smoke() {
+    packages=''
+    names=''
+    for path in "$out"/*.deb; do
+        name=${path##*/}
+        name=${name%%_*}
+        case $name in *-dbgsym) continue ;; esac
+        packages="$packages $path"
+        names="$names $name"
+    done
+    keep_services_still
+    # shellcheck disable=SC2086  # lists, here and below
+    apt install --no-install-recommends apache2 curl $packages
+    ok "they install"
+    for page in man/*.1; do
+        name=${page#man/}
+        name=${name%.1}
+        command -v "$name" >/dev/null || fail "$name is installed"
+        dpkg -L session-ha-tools | grep -q "/man1/$name.1.gz" ||
+            fail "$name has a manual page"
+    done
+    ok "commands and manual pages are there"
+    $as_root sh build/pkg/deb/tests/smoke >"$out/smoke.log" || {
+        cat "$out/smoke.log"
         exit 1
-    fi
-    echo "smoke: installed, enabled, answered, disabled, purged"
+    }
+    grep '^  ok ' "$out/smoke.log"
+    passed=$((passed + $(grep -c '^  ok ' "$out/smoke.log")))
+    $as_root a2dismod -q -f session_ha proxy_balancer_clone
+    $as_root apache2ctl -t >/dev/null 2>&1 || fail "httpd without them"
+    ok "they are disabled, and httpd does without them"
+    $as_root a2enmod -q session_ha proxy_balancer_clone
+    # shellcheck disable=SC2086
+    apt remove $names
+    $as_root apache2ctl -t >/dev/null 2>&1 || fail "httpd when removed"
+    ok "they are removed while enabled, and httpd does without them"
+    # shellcheck disable=SC2086
+    apt purge $names
+    left=$(left_behind)
+    [ -z "$left" ] || fail "nothing is left when purged: $left"
+    ok "nothing is left when purged"
+    echo "$passed passed, 0 failed"
 }
 
 case $verb in
