@@ -3,7 +3,7 @@
 """What the router costs: requests a second through it and through the stock
 balancer, over the same two backends, one after the other in one run.
 
-usage: router_ratio.py [--rounds 9] [--seconds 3] [--connections 8]
+usage: router_ratio.py [--rounds 25] [--seconds 1] [--connections 8]
                        [--goal 0.95]
 
 Every client sends a session cookie: to the stock balancer s.A, to the router
@@ -123,8 +123,8 @@ def run(folder, args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--goal", type=float, default=0.95)
     args = parser.parse_args()
