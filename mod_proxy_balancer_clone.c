@@ -13,6 +13,7 @@
  *   clone_answer   what a member's answer says of the session
  *   clone_cookie_hooks the router's own cookie
  *   clone_learn_hooks  clone ids that no configuration has
+ *   clone_admit    a place at a member that has a limit
  *   clone_attempt  how it ended, and what follows
  *   clone_retry_status  what became of failures, on mod_status' page
  *   clone_filter   what a member answers, before the client sees it
@@ -34,6 +35,7 @@
 #include <mod_proxy.h>
 
 #include "clone_admin.h"
+#include "clone_admit.h"
 #include "clone_answer.h"
 #include "clone_attempt.h"
 #include "clone_body.h"
@@ -96,6 +98,7 @@ static void register_hooks(apr_pool_t *p)
     clone_body_register();
     clone_filter_register();
     clone_retry_status_register();
+    clone_admit_register();
     proxy_hook_pre_request(clone_hooks_pre_request, NULL, balancer,
                            APR_HOOK_REALLY_FIRST);
     proxy_hook_scheme_handler(clone_config_attempt, NULL, NULL,

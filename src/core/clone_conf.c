@@ -19,6 +19,7 @@ void clone_conf_init(clone_conf_t *conf)
     conf->explain = NULL;
     conf->private_headers = HA_UNSET;
     clone_retry_conf_init(&conf->retry);
+    clone_limit_conf_init(&conf->limit);
 }
 
 void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
@@ -39,6 +40,7 @@ void clone_conf_merge(clone_conf_t *conf, const clone_conf_t *base,
                                    base->private_headers);
     conf->cookie = over->cookie != NULL ? over->cookie : base->cookie;
     clone_retry_conf_merge(&conf->retry, &base->retry, &over->retry);
+    clone_limit_conf_merge(&conf->limit, &base->limit, &over->limit);
 }
 
 int clone_conf_routing(const clone_conf_t *conf)

@@ -21,6 +21,7 @@
 
 #include "clone_cookie.h"
 #include "clone_ids.h"
+#include "clone_limit_conf.h"
 #include "clone_retry_conf.h"
 #include "ha_base.h"
 
@@ -43,6 +44,7 @@ typedef struct clone_conf_t {
     const clone_cookie_conf_t *cookie; /**< the router's own; NULL unset */
     clone_format_t format; /**< of CLONE_PROFILE_FREE; goes with profile */
     clone_retry_conf_t retry; /**< what is done about failures */
+    clone_limit_conf_t limit; /**< requests that a member may have */
     const void *explain; /**< for which requests decisions are told: a word or
                               an expression of httpd's; NULL until set */
 } clone_conf_t;

@@ -149,7 +149,8 @@ static const struct {
     { CLONE_STATE_STOPPED, 's', "stopped" },
     { CLONE_STATE_UNHEALTHY, 'f', "unhealthy" },
     { CLONE_STATE_STANDBY, 'h', "standby" },
-    { CLONE_STATE_SPARE, 'r', "spare" }
+    { CLONE_STATE_SPARE, 'r', "spare" },
+    { CLONE_STATE_FULL, 'l', "full" }
 };
 
 #define STATES (sizeof(states) / sizeof(states[0]))

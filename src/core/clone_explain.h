@@ -22,7 +22,8 @@ typedef enum clone_state_e {
     CLONE_STATE_STOPPED = 16,  /**< s: the same */
     CLONE_STATE_UNHEALTHY = 32, /**< f: mod_proxy_hcheck says so */
     CLONE_STATE_STANDBY = 64,  /**< h: when no other is left */
-    CLONE_STATE_SPARE = 128    /**< r: in place of another one */
+    CLONE_STATE_SPARE = 128,   /**< r: in place of another one */
+    CLONE_STATE_FULL = 256     /**< l: has as many requests as it may */
 } clone_state_e;
 
 /** A clone id of the session, in the order of its list. */

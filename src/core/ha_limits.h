@@ -271,6 +271,26 @@
 #define CLONE_DEADLINE_MIN_USEC (100 * 1000LL)
 #define CLONE_DEADLINE_MAX_USEC (3600 * 1000000LL)
 
+/** Requests under way to one member that may be asked for: more than a child
+ * of httpd, or all of them, will ever have. */
+#define CLONE_IN_FLIGHT_MAX 1000000
+
+/** Requests that wait for a member. Each keeps a thread from other work. */
+#define CLONE_QUEUE_DEFAULT 64
+#define CLONE_QUEUE_MAX 100000
+
+/** Microseconds for which they do: a user's patience, and some pages' time. */
+#define CLONE_WAIT_DEFAULT_USEC (3 * 1000000LL)
+#define CLONE_WAIT_MAX_USEC (60 * 1000000LL)
+
+/** Microseconds after which they look again, at first and later. */
+#define CLONE_PAUSE_MIN_USEC (2 * 1000LL)
+#define CLONE_PAUSE_MAX_USEC (20 * 1000LL)
+
+/** Microseconds between two lines of the log about one member that turns
+ * requests away. */
+#define CLONE_FULL_TOLD_USEC (10 * 1000000LL)
+
 /** Members of all balancers whose failures are counted: 64 kB. */
 #define CLONE_MEMBERS_MAX 1024
 

@@ -11,6 +11,7 @@
 #include "clone_config_cmds.h"
 #include "clone_cookie_words.h"
 #include "clone_decision.h"
+#include "clone_limit_cmds.h"
 #include "clone_retry_cmds.h"
 #include "clone_server.h"
 #include "clone_sessions.h"
@@ -504,6 +505,10 @@ const command_rec clone_cmds[] = {
     AP_INIT_TAKE1("ProxyCloneDeadline", clone_retry_set_deadline, NULL,
                   ANYWHERE, "time after which a request is not tried again, "
                   "100ms to 1h (default 90s)"),
+    AP_INIT_TAKE_ARGV("ProxyCloneMaxInFlight", clone_limit_set_most, NULL,
+                      ANYWHERE, "Off, or requests that a member may have at a "
+                      "time, and queue=NUMBER that wait for it for "
+                      "wait=INTERVAL, if they have a session (default Off)"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 

@@ -13,6 +13,7 @@
 #include <http_config.h>
 #include <http_log.h>
 
+#include "clone_admit.h"
 #include "clone_explain.h"
 #include "log_tags.h"
 
@@ -44,7 +45,7 @@ static const proxy_worker *worker_at(const proxy_balancer *balancer,
     return ((proxy_worker **)first)[i];
 }
 
-static unsigned int state_of(const clone_request_t *req,
+static unsigned int state_of(clone_request_t *req, const request_rec *r,
                              const proxy_worker *worker)
 {
     static const struct { unsigned int bit; clone_state_e state; } bits[] = {
@@ -67,6 +68,9 @@ static unsigned int state_of(const clone_request_t *req,
     if (clone_request_is_tried(req, worker)) {
         state |= CLONE_STATE_TRIED;
     }
+    if (clone_admit_is_full(req, r, worker)) {
+        state |= CLONE_STATE_FULL;
+    }
     return state;
 }
 
@@ -79,9 +83,9 @@ static struct clone_decision_t *notes_of(clone_request_t *req, apr_pool_t *p)
 }
 
 void clone_decision_look(clone_request_t *req, const proxy_balancer *balancer,
-                         apr_pool_t *p)
+                         const request_rec *r)
 {
-    struct clone_decision_t *notes = notes_of(req, p);
+    struct clone_decision_t *notes = notes_of(req, r->pool);
     unsigned int count = (unsigned int)balancer->workers->nelts;
     unsigned int i;
 
@@ -94,7 +98,7 @@ void clone_decision_look(clone_request_t *req, const proxy_balancer *balancer,
 
         notes->members[i].name = span_of_text(worker->s->route);
         notes->members[i].index = i;
-        notes->members[i].state = state_of(req, worker);
+        notes->members[i].state = state_of(req, r, worker);
     }
 }
 
@@ -161,6 +165,17 @@ void clone_decision_end(clone_request_t *req, const request_rec *r, int rc)
     attempt = &notes->attempts[notes->attempt_count - 1];
     attempt->end = end_of(req, r, rc);
     attempt->msec = msec_since(notes->begun);
+}
+
+void clone_decision_full(clone_request_t *req, const request_rec *r,
+                         const proxy_worker *worker, unsigned int msec)
+{
+    clone_explain_attempt_t *attempt;
+
+    clone_decision_begin(req, r, worker);
+    attempt = &req->decision->attempts[req->decision->attempt_count - 1];
+    attempt->end = "full";
+    attempt->msec = msec;
 }
 
 void clone_decision_name(clone_request_t *req, const char *word)

@@ -26,7 +26,11 @@ void clone_decision_register(void);
  * holds the balancer's lock.
  */
 void clone_decision_look(clone_request_t *req, const proxy_balancer *balancer,
-                         apr_pool_t *p);
+                         const request_rec *r);
+
+/** Note that a member was full, and for how long the request waited. */
+void clone_decision_full(clone_request_t *req, const request_rec *r,
+                         const proxy_worker *worker, unsigned int msec);
 
 /** Note that an attempt begins. */
 void clone_decision_begin(clone_request_t *req, const request_rec *r,

@@ -4,6 +4,7 @@
 #include <apr_strings.h>
 #include <http_log.h>
 
+#include "clone_admit.h"
 #include "clone_answer.h"
 #include "clone_attempt.h"
 #include "clone_decision.h"
@@ -177,6 +178,26 @@ static int choose_next(proxy_worker **worker, char **url,
     return rc;
 }
 
+/*
+ * A place at the member, or at another one that is chosen instead.
+ *
+ * Returns OK, or what mod_proxy is to be told.
+ */
+static int find_place(proxy_worker **worker, char **url, clone_request_t *req,
+                      request_rec *r, proxy_server_conf *conf)
+{
+    clone_admit_e admitted = clone_admit(req, r, *worker);
+
+    while (admitted == CLONE_ADMIT_ELSEWHERE) {
+        if (choose_next(worker, url, req, r, conf) != OK) {
+            return HTTP_SERVICE_UNAVAILABLE;
+        }
+        *url = apr_pstrdup(r->pool, *url);
+        admitted = clone_admit(req, r, *worker);
+    }
+    return admitted == CLONE_ADMIT_IN ? OK : clone_admit_refuse(req, r);
+}
+
 /* Make ready for attempts: hold the body, stand before the answer. */
 static int prepare(clone_request_t *req, request_rec *r,
                    const proxy_worker *worker)
@@ -199,6 +220,7 @@ static int prepare(clone_request_t *req, request_rec *r,
 
 static void clean_up(clone_request_t *req, request_rec *r)
 {
+    clone_admit_leave(req);
     clone_filter_remove(req);
     if (req->body != NULL) {
         clone_body_close(req->body, r);
@@ -240,8 +262,14 @@ static int serve(clone_request_t *req, request_rec *r, proxy_worker *worker,
     int rc = prepare(req, r, worker);
 
     while (rc == OK) {
-        unsigned int before = worker->s->status;
+        unsigned int before;
 
+        rc = find_place(&worker, &url, req, r, conf);
+        if (rc != OK) {
+            rc = req->is_full ? rc : tell(req, r, given, rc);
+            break;
+        }
+        before = worker->s->status;
         if (req->body != NULL) {
             clone_body_offer(req->body, r);
         }
@@ -273,6 +301,7 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
                                const char *proxyhost, apr_port_t proxyport)
 {
     clone_request_t *req = clone_request_get(r);
+    proxy_worker *given = worker;
     int rc;
 
     if (req == NULL || req->is_inside) {
@@ -281,7 +310,12 @@ int clone_hooks_scheme_handler(request_rec *r, proxy_worker *worker,
     if (clone_attempt_is_ours(worker, conf)) {
         return serve(req, r, worker, conf, url);
     }
-    rc = attempt(req, r, worker, conf, url, proxyhost, proxyport);
+    rc = find_place(&given, &url, req, r, conf);
+    if (rc != OK) {
+        return req->is_full ? rc : tell(req, r, worker, rc);
+    }
+    rc = attempt(req, r, given, conf, url, proxyhost, proxyport);
+    clone_admit_leave(req);
     return hand_back(req, r, worker, rc);
 }
 
@@ -301,11 +335,11 @@ int clone_hooks_post_request(proxy_worker *worker, proxy_balancer *balancer,
 {
     clone_request_t *req = clone_request_get(r);
 
-    if (req == NULL || req->shown != balancer || req->last == NULL) {
+    if (req == NULL || req->shown != balancer) {
         return DECLINED;
     }
     spare(req);
-    if (req->last == worker) {
+    if (req->last == NULL || req->last == worker) {
         return DECLINED;
     }
     return proxy_run_post_request(req->last, balancer, r, conf);

@@ -4,6 +4,7 @@
 #include <apr_time.h>
 #include <http_log.h>
 
+#include "clone_admit.h"
 #include "clone_attempt.h"
 #include "clone_learn_hooks.h"
 #include "clone_decision.h"
@@ -253,20 +254,27 @@ static proxy_worker *find_by_session(proxy_balancer *balancer,
     return worker != NULL ? worker : find_by_view(balancer, req, r);
 }
 
-static int is_out(const clone_request_t *req, const proxy_worker *worker)
+/* Who asks for another member than the one that the method under ours took. */
+typedef struct asker_t {
+    clone_request_t *req;
+    const request_rec *r;
+} asker_t;
+
+static int is_out(const asker_t *asker, const proxy_worker *worker)
 {
-    return clone_request_is_tried(req, worker)
-           || is_left_to_others(req, worker);
+    return clone_request_is_tried(asker->req, worker)
+           || is_left_to_others(asker->req, worker)
+           || clone_admit_is_full(asker->req, asker->r, worker);
 }
 
 /* Least loaded by byrequests' rule, of those that did not fail this request. */
 static int is_untried_better(proxy_worker *current, proxy_worker *best,
                              void *baton)
 {
-    const clone_request_t *req = baton;
+    const asker_t *asker = baton;
 
-    return !is_out(req, current)
-           && (best == NULL || is_out(req, best)
+    return !is_out(asker, current)
+           && (best == NULL || is_out(asker, best)
                || current->s->lbstatus > best->s->lbstatus);
 }
 
@@ -290,21 +298,34 @@ static proxy_worker *find_last_resort(const proxy_balancer *balancer,
 /*
  * The method under ours knows nothing of members that failed this very
  * request, with retry=0 it would offer them again until attempts run out; nor
- * of members that another request is trying.
+ * of members that another request is trying, or that are full.
  */
 static proxy_worker *find_by_base(proxy_balancer *balancer,
                                   proxy_balancer_method *base,
                                   clone_request_t *req, request_rec *r)
 {
     proxy_worker *worker = base->finder(balancer, r);
+    int is_offered = worker != NULL && !clone_request_is_tried(req, worker);
+    int is_full = is_offered && clone_admit_is_full(req, r, worker);
+    proxy_worker *other;
+    asker_t asker;
 
-    if (worker != NULL && !clone_request_is_tried(req, worker)
-        && is_mine_to_try(req, worker)) {
+    if (is_offered && !is_full && is_mine_to_try(req, worker)) {
         return worker;
     }
-    worker = ap_proxy_balancer_get_best_worker(balancer, r, is_untried_better,
-                                               req);
-    return worker != NULL && !is_out(req, worker)
+    asker.req = req;
+    asker.r = r;
+    other = ap_proxy_balancer_get_best_worker(balancer, r, is_untried_better,
+                                              &asker);
+    if (other != NULL && !is_out(&asker, other)) {
+        if (is_full) {
+            clone_admit_pass(req, r, worker);
+            account(balancer, base, other, r->server);
+        }
+        return other;
+    }
+    /* When all are full, it waits where it was sent. */
+    return is_full && is_mine_to_try(req, worker)
                ? worker : find_last_resort(balancer, req);
 }
 
@@ -328,7 +349,7 @@ static proxy_worker *find(proxy_balancer *balancer, request_rec *r)
             account(balancer, base, worker, r->server);
         }
     }
-    clone_decision_look(req, balancer, r->pool);
+    clone_decision_look(req, balancer, r);
     if (worker == NULL) {
         if (balancer->s->sticky_force && req->session_count > 0) {
             /* Waiting for another member is of no use; ours is a copy. */

@@ -61,6 +61,7 @@ void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
 
     clone_server_settings(&req->conf, r->server, req->shown->s->name);
     clone_retry_conf_fill(&req->conf.retry);
+    clone_limit_conf_fill(&req->conf.limit);
     req->url = apr_pstrdup(r->pool, url);
     clone_values_init(&values);
     if (header != NULL) {

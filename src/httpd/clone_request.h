@@ -56,7 +56,11 @@ typedef struct clone_request_t {
     int failure;                /**< status for the last of these, or 0 */
     struct clone_decision_t *decision; /**< notes of clone_decision, or NULL */
     struct clone_track_t *track; /**< notes of clone_track, or NULL */
+    apr_time_t wait_end;        /**< it waits for a place until then; 0: it has
+                                     not begun to */
+    unsigned int detours;       /**< times it went to a member with room */
     unsigned int is_over : 1;   /**< no further attempt */
+    unsigned int is_full : 1;   /**< because its member had no place */
     unsigned int is_inside : 1; /**< within our scheme_handler */
     unsigned int has_route : 1; /**< the last of sessions[] is what our
                                      cookie says */

@@ -8,18 +8,18 @@
 #include "clone_cmds.h"
 #include "ha_interval.h"
 
-/* A whole number within bounds; the whole word or nothing. */
-static const char *take_number(apr_int64_t *number, const cmd_parms *cmd,
-                               const char *arg, apr_int64_t least,
-                               apr_int64_t most)
+const char *clone_retry_take_number(apr_int64_t *number, const cmd_parms *cmd,
+                                    const char *what, const char *arg,
+                                    apr_int64_t least, apr_int64_t most)
 {
     char *end;
     apr_int64_t n = apr_strtoi64(arg, &end, 10);
 
     if (!apr_isdigit(*arg) || *end != '\0' || n < least || n > most) {
-        return apr_psprintf(cmd->pool, "%s must be between %" APR_INT64_T_FMT
-                            " and %" APR_INT64_T_FMT ", not '%s'",
-                            cmd->cmd->name, least, most, arg);
+        return apr_psprintf(cmd->pool, "%s%s must be between "
+                            "%" APR_INT64_T_FMT " and %" APR_INT64_T_FMT
+                            ", not '%s'", cmd->cmd->name, what, least, most,
+                            arg);
     }
     *number = n;
     return NULL;
@@ -34,8 +34,8 @@ const char *clone_retry_set_replay(cmd_parms *cmd, void *unused,
     apr_int64_t i;
 
     if (error == NULL && times != NULL) {
-        error = take_number(&conf->retry.replays, cmd, times, 1,
-                            CLONE_REPLAYS_MAX);
+        error = clone_retry_take_number(&conf->retry.replays, cmd, "", times,
+                                        1, CLONE_REPLAYS_MAX);
     }
     if (error != NULL) {
         return error;
@@ -102,7 +102,8 @@ const char *clone_retry_set_number(cmd_parms *cmd, void *unused,
         return error;
     }
     member = (void *)((char *)&conf->retry + number->offset);
-    return take_number(member, cmd, arg, number->least, number->most);
+    return clone_retry_take_number(member, cmd, "", arg, number->least,
+                                   number->most);
 }
 
 const char *clone_retry_set_budget(cmd_parms *cmd, void *unused,
@@ -112,12 +113,12 @@ const char *clone_retry_set_budget(cmd_parms *cmd, void *unused,
     const char *error = clone_cmds_scope(&conf, cmd);
 
     if (error == NULL) {
-        error = take_number(&conf->retry.budget, cmd, percent, 0,
-                            CLONE_BUDGET_PERCENT_MAX);
+        error = clone_retry_take_number(&conf->retry.budget, cmd, "", percent,
+                                        0, CLONE_BUDGET_PERCENT_MAX);
     }
     if (error == NULL && floor != NULL) {
-        error = take_number(&conf->retry.budget_floor, cmd, floor, 0,
-                            CLONE_BUDGET_FLOOR_MAX);
+        error = clone_retry_take_number(&conf->retry.budget_floor, cmd, "",
+                                        floor, 0, CLONE_BUDGET_FLOOR_MAX);
     }
     return error;
 }

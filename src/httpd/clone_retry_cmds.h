@@ -11,6 +11,17 @@
 #include <httpd.h>
 #include <http_config.h>
 
+/**
+ * A whole number within bounds; the whole word or nothing.
+ *
+ * @param what part of the directive it is, as it stands behind its name in a
+ *        message
+ * @return NULL, or what is wrong
+ */
+const char *clone_retry_take_number(apr_int64_t *number, const cmd_parms *cmd,
+                                    const char *what, const char *arg,
+                                    apr_int64_t least, apr_int64_t most);
+
 /** ProxyCloneReplay never|idempotent|always [times] */
 const char *clone_retry_set_replay(cmd_parms *cmd, void *unused,
                                    const char *word, const char *times);

@@ -4,12 +4,23 @@
 #include <apr_strings.h>
 #include <mod_proxy.h>
 
+#include "clone_admit.h"
 #include "clone_json.h"
 #include "clone_keep.h"
 #include "clone_server.h"
 #include "clone_track.h"
 
 /* ---- look ---------------------------------------------------------------- */
+
+static void look_at_limit(clone_sight_t *sight, const clone_conf_t *conf,
+                          const proxy_worker *worker)
+{
+    unsigned int most = clone_admit_most(conf, worker);
+
+    if (most > 0 && (sight->most == 0 || most < sight->most)) {
+        sight->most = most;
+    }
+}
 
 static void look_at_copies(clone_sight_t *sight, apr_uint32_t *idle_sec)
 {
@@ -31,6 +42,7 @@ static void look_at_copies(clone_sight_t *sight, apr_uint32_t *idle_sec)
         sight->is_routed |= clone_server_is_routed(copy->server,
                                                    copy->balancer);
         clone_server_settings(&conf, copy->server, person->balancer);
+        look_at_limit(sight, &conf, copy->worker);
         if (clone_conf_session_idle(&conf) > *idle_sec) {
             *idle_sec = clone_conf_session_idle(&conf);
         }
@@ -48,12 +60,19 @@ static void look_at_counts(clone_sight_t *sight, clone_slot_no slot,
     clone_board_t *board = clone_track_board();
     apr_time_t whole = clone_sessions_since(clone_track_sessions())
                        + apr_time_from_sec(idle_sec);
+    clone_slot_no queue = sight->most > 0 ? clone_board_queue(board, slot) : 0;
+    int i;
 
     sight->facts.sessions = tally[slot].sessions;
     sight->over_in = tally[slot].longest;
     sight->facts.is_exact = sight->is_routed && now >= whole
                             && now >= clone_board_missed(board, slot);
     sight->facts.in_flight = clone_board_flights(board, slot);
+    sight->waiting = queue != 0 ? clone_board_flights(board, queue) : 0;
+    for (i = 0; i < CLONE_BOARD_COUNTS; i++) {
+        sight->counts[i] = clone_board_counted(board, slot,
+                                               (clone_board_count_e)i);
+    }
     sight->last = clone_board_last(board, slot);
     sight->drained = clone_board_drain(
         board, slot, (sight->any & CLONE_FLAG_DRAIN) != 0, now);
@@ -167,6 +186,19 @@ static const char *word_of(int is_true)
     return is_true ? "true" : "false";
 }
 
+static const char *write_limit(const clone_sight_t *sight, apr_pool_t *p)
+{
+    return apr_psprintf(
+        p, "\"max_in_flight\":%s,\"waiting\":%u,\"waited\":%"
+        APR_UINT64_T_FMT ",\"refused\":%" APR_UINT64_T_FMT ",\"expired\":%"
+        APR_UINT64_T_FMT ",\"passed\":%" APR_UINT64_T_FMT,
+        sight->most > 0 ? apr_psprintf(p, "%u", sight->most) : "null",
+        sight->waiting, sight->counts[CLONE_BOARD_WAITED],
+        sight->counts[CLONE_BOARD_REFUSED],
+        sight->counts[CLONE_BOARD_EXPIRED],
+        sight->counts[CLONE_BOARD_PASSED]);
+}
+
 static const char *write_counts(const clone_sight_t *sight, apr_pool_t *p)
 {
     if (!sight->is_routed) {
@@ -192,7 +224,7 @@ const char *clone_sight_member_json(const clone_sight_t *sight,
     return apr_psprintf(
         p, "{\"balancer\":%s,\"member\":%s,\"url\":%s,\"routed\":%s,"
         "\"state\":\"%s\",\"flags\":\"%s%s%s\",\"copies\":%u,"
-        "\"copies_closed\":%u,%s,\"last_request_sec\":%s,"
+        "\"copies_closed\":%u,%s,%s,\"last_request_sec\":%s,"
         "\"drain_since\":%s,\"changed\":%s,\"changed_by\":%s,"
         "\"safe_to_stop\":%s,\"reasons\":[%s]",
         clone_json_quote(name_of(person), p), clone_json_quote(person->id, p),
@@ -200,7 +232,8 @@ const char *clone_sight_member_json(const clone_sight_t *sight,
         state_of(sight), sight->any & CLONE_FLAG_DRAIN ? "N" : "",
         sight->any & CLONE_FLAG_STOP ? "S" : "",
         sight->any & CLONE_FLAG_DISABLE ? "D" : "", sight->facts.copies,
-        sight->facts.closed, write_counts(sight, p), quiet,
+        sight->facts.closed, write_counts(sight, p), write_limit(sight, p),
+        quiet,
         write_time(sight->drained, p),
         write_time(intent != NULL ? intent->since : 0, p),
         intent != NULL ? clone_json_quote(intent->by, p) : "null",
@@ -261,6 +294,36 @@ static double in_flight_of(const clone_sight_t *sight)
     return sight->facts.in_flight;
 }
 
+static double most_of(const clone_sight_t *sight)
+{
+    return sight->most;
+}
+
+static double waiting_of(const clone_sight_t *sight)
+{
+    return sight->waiting;
+}
+
+static double waited_of(const clone_sight_t *sight)
+{
+    return (double)sight->counts[CLONE_BOARD_WAITED];
+}
+
+static double refused_of(const clone_sight_t *sight)
+{
+    return (double)sight->counts[CLONE_BOARD_REFUSED];
+}
+
+static double expired_of(const clone_sight_t *sight)
+{
+    return (double)sight->counts[CLONE_BOARD_EXPIRED];
+}
+
+static double passed_of(const clone_sight_t *sight)
+{
+    return (double)sight->counts[CLONE_BOARD_PASSED];
+}
+
 static double last_of(const clone_sight_t *sight)
 {
     return (double)sight->last / APR_USEC_PER_SEC;
@@ -285,11 +348,22 @@ static const struct {
     const char *name;
     const char *help;
     measure_f measure;
+    int is_counter;
 } metrics[] = {
     { "proxy_clone_sessions", "live sessions that were counted",
       sessions_of },
     { "proxy_clone_sessions_exact", "1 when there are no others", exact_of },
     { "proxy_clone_in_flight", "requests under way", in_flight_of },
+    { "proxy_clone_max_in_flight", "that there may be, 0 for any number",
+      most_of },
+    { "proxy_clone_waiting", "requests that wait for a place", waiting_of },
+    { "proxy_clone_waited_total", "requests that did", waited_of, 1 },
+    { "proxy_clone_refused_total",
+      "answered 503 because as many waited as may", refused_of, 1 },
+    { "proxy_clone_expired_total", "answered 503 after waiting in vain",
+      expired_of, 1 },
+    { "proxy_clone_passed_total",
+      "without a session, passed it because it was full", passed_of, 1 },
     { "proxy_clone_last_request_timestamp_seconds",
       "end of the last request, 0 for none", last_of },
     { "proxy_clone_usable", "1 when it may serve requests", usable_of },
@@ -306,8 +380,9 @@ const char *clone_sight_metrics(const clone_view_t *view, apr_pool_t *p)
 
     for (m = 0; m < sizeof(metrics) / sizeof(metrics[0]); m++) {
         APR_ARRAY_PUSH(lines, const char *) = apr_psprintf(
-            p, "# HELP %s %s\n# TYPE %s gauge\n", metrics[m].name,
-            metrics[m].help, metrics[m].name);
+            p, "# HELP %s %s\n# TYPE %s %s\n", metrics[m].name,
+            metrics[m].help, metrics[m].name,
+            metrics[m].is_counter ? "counter" : "gauge");
         for (i = 0; i < view->sights->nelts; i++) {
             const clone_sight_t *sight = &APR_ARRAY_IDX(view->sights, i,
                                                         clone_sight_t);

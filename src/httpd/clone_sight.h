@@ -27,6 +27,10 @@ typedef struct clone_sight_t {
     unsigned int usable;  /**< copies that may serve requests */
     int is_routed;        /**< sessions are followed and counted */
     apr_time_t last;      /**< end of the last request; 0: there was none */
+    unsigned int most;    /**< requests that it may have at a time, where that
+                               is least; 0: any number */
+    unsigned int waiting; /**< requests that wait for it */
+    apr_uint64_t counts[CLONE_BOARD_COUNTS];
     apr_time_t drained;   /**< since when it drains; 0: it does not */
     apr_uint32_t over_in; /**< seconds until its last session is over, unless
                                one is used again */

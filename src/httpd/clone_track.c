@@ -22,6 +22,7 @@ struct clone_track_t {
     const proxy_worker *worker; /* whose number slot is, or NULL */
     clone_slot_no slot;
     clone_flight_t flight;      /* slot 0: none is under way */
+    int is_place;               /* which was taken before the attempt */
     span_t session;             /* whose hash is known; data NULL: none */
     apr_uint64_t hash;
 };
@@ -131,6 +132,7 @@ static apr_status_t land(void *data)
     if (track->flight.slot != 0) {
         clone_board_leave(the_board, track->flight);
         track->flight.slot = 0;
+        track->is_place = 0;
     }
     return APR_SUCCESS;
 }
@@ -170,6 +172,51 @@ static apr_uint64_t hash_of(struct clone_track_t *track, span_t session)
     return track->hash;
 }
 
+clone_slot_no clone_track_member(clone_request_t *req, const request_rec *r,
+                                 const proxy_worker *worker)
+{
+    return slot_of(track_of(req, r), worker);
+}
+
+void clone_track_land(const request_rec *r)
+{
+    const request_rec *at;
+
+    for (at = r; at != NULL; at = at->prev) {
+        const clone_request_t *before = clone_request_get(at);
+
+        if (before != NULL && before->track != NULL) {
+            (void)land(before->track);
+        }
+    }
+}
+
+int clone_track_take(clone_request_t *req, const request_rec *r,
+                     const proxy_worker *worker, unsigned int most)
+{
+    struct clone_track_t *track = track_of(req, r);
+
+    track->is_place = clone_board_try(&track->flight, the_board,
+                                      slot_of(track, worker), most,
+                                      apr_time_now());
+    return track->is_place;
+}
+
+int clone_track_has_place(const clone_request_t *req,
+                          const proxy_worker *worker)
+{
+    return req->track != NULL && req->track->is_place
+           && slot_of(req->track, worker) == req->track->flight.slot;
+}
+
+/* One that was counted without asking lasts until the last byte. */
+void clone_track_give_back(const clone_request_t *req)
+{
+    if (req->track != NULL && req->track->is_place) {
+        (void)land(req->track);
+    }
+}
+
 /*
  * A client's request is under way until its pool goes, which is after the
  * last byte, and for a tunnel after its end. With the next attempt, or with
@@ -180,19 +227,12 @@ int clone_track_begin(request_rec *r, proxy_worker *worker,
                       const char *proxyhost, apr_port_t proxyport)
 {
     clone_request_t *req = clone_request_get(r);
-    const request_rec *at;
     clone_slot_no slot;
 
-    if (req == NULL) {
+    if (req == NULL || clone_track_has_place(req, worker)) {
         return DECLINED;
     }
-    for (at = r; at != NULL; at = at->prev) {
-        const clone_request_t *before = clone_request_get(at);
-
-        if (before != NULL && before->track != NULL) {
-            (void)land(before->track);
-        }
-    }
+    clone_track_land(r);
     slot = slot_of(track_of(req, r), worker);
     if (slot != 0) {
         req->track->flight = clone_board_enter(the_board, slot);

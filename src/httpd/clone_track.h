@@ -38,6 +38,34 @@ void clone_track_answer(const clone_answer_t *answer);
 /** log_transaction: it is over. Always DECLINED. */
 int clone_track_end(request_rec *r);
 
+/**
+ * A member's number, for this request's balancer.
+ *
+ * @return 0 when there are too many members
+ */
+clone_slot_no clone_track_member(clone_request_t *req, const request_rec *r,
+                                 const proxy_worker *worker);
+
+/** This request, and those it was redirected from, are at no member now. */
+void clone_track_land(const request_rec *r);
+
+/**
+ * Have a place at a member, if it has one: the request is under way there from
+ * now on, whenever the attempt begins. It has none elsewhere.
+ *
+ * @param most places
+ * @return 1 when it has one
+ */
+int clone_track_take(clone_request_t *req, const request_rec *r,
+                     const proxy_worker *worker, unsigned int most);
+
+/** @return 1 when this request took a place there and has it still */
+int clone_track_has_place(const clone_request_t *req,
+                          const proxy_worker *worker);
+
+/** Its place, if it took one, is free for others. */
+void clone_track_give_back(const clone_request_t *req);
+
 /** @return what tells members of one balancer apart: clone id, or URL */
 const char *clone_track_id(const proxy_worker *worker);
 

@@ -42,6 +42,8 @@
  * 0202 debug   nobody may serve a request
  * 0203 trace1  a cookie or parameter is no session of the profile
  * 0204 debug   a member has failed a request that may go on elsewhere
+ * 0250 warning a full member turns sessions away; now and then
+ * 0251 info    a request found no place at its member, and why
  * 0400 info    start: what plugin-cfg.xml comes to
  * 0401 error   restart: plugin-cfg.xml is bad, what was accepted last goes on
  * 0402 warning something in plugin-cfg.xml is probably not meant so

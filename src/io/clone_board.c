@@ -8,6 +8,16 @@
  * was killed within a request, and its member never be free of requests. Of
  * a process that is gone the cells are freed by whoever comes by. Two threads
  * may make two cells for one process and member: both are added.
+ *
+ * Where the number is limited, nobody has the time to add cells. So there is a
+ * sum, too, in a word with the number of its changes:
+ *
+ *   | changes, 32 bits | sum, 32 bits |
+ *
+ * Whoever frees a cell takes its count from the sum. A process that is killed
+ * between the two leaves a sum that is wrong by one: it is compared to the
+ * cells now and then when it says full, and put right when it is wrong twice
+ * by as much, and nothing had changed meanwhile.
  */
 #include "clone_board.h"
 
@@ -22,14 +32,30 @@
 #define PROBES 256 /* likewise, numbers of one member */
 #define BEING_FREED ((apr_uint64_t)1) /* no process has the number 0 */
 
+#define CHANGE ((apr_uint64_t)1 << 32)
+
+/* How often a sum that says full is compared to the cells. */
+#define CHECK_USEC (APR_USEC_PER_SEC / 5)
+
+/* A line of the cache for each. */
 typedef struct slot_t {
     apr_uint64_t id;       /* hash of its names; 0: nobody's */
     apr_time_t last;       /* end of its last request */
     apr_time_t missed;     /* sessions may be uncounted until then */
     apr_time_t drained;    /* since when it drains; 0: it does not */
+    apr_uint64_t sum;      /* of all flights, and its changes */
+    apr_time_t checked;    /* when that was compared to the cells */
     apr_uint32_t flights;  /* those that found no cell */
-    apr_uint32_t spare[7]; /* a line of the cache for each */
+    apr_int32_t excess;    /* by which the sum was wrong then */
+    apr_uint32_t spare[2];
 } slot_t;
+
+/* What became of requests that a limit concerned. */
+typedef struct tale_t {
+    apr_uint64_t count[CLONE_BOARD_COUNTS];
+    apr_time_t told; /* when the log had a word of it */
+    apr_uint64_t spare[7 - CLONE_BOARD_COUNTS];
+} tale_t;
 
 typedef struct cell_t {
     apr_uint64_t id;
@@ -43,6 +69,7 @@ struct clone_board_t {
     apr_uint32_t spare[11];
     slot_t slot[CLONE_SLOTS];
     cell_t cell[CELLS];
+    tale_t tale[CLONE_SLOTS];
 };
 
 apr_size_t clone_board_size(void)
@@ -82,10 +109,9 @@ apr_uint64_t clone_board_hash(const clone_board_key_t *key, span_t session)
 
 /* ---- members ------------------------------------------------------------- */
 
-clone_slot_no clone_board_slot(clone_board_t *board,
-                               const clone_board_key_t *key, span_t member)
+/* The slot of this name; the first who asks takes a free one. */
+static clone_slot_no find_slot(clone_board_t *board, apr_uint64_t id)
 {
-    apr_uint64_t id = clone_board_hash(key, member);
     apr_uint64_t first;
     unsigned int i;
 
@@ -107,6 +133,18 @@ clone_slot_no clone_board_slot(clone_board_t *board,
         }
     }
     return 0;
+}
+
+clone_slot_no clone_board_slot(clone_board_t *board,
+                               const clone_board_key_t *key, span_t member)
+{
+    return find_slot(board, clone_board_hash(key, member));
+}
+
+clone_slot_no clone_board_queue(clone_board_t *board, clone_slot_no slot)
+{
+    return find_slot(board, ~__atomic_load_n(&board->slot[slot].id,
+                                             __ATOMIC_RELAXED));
 }
 
 /* Times only rise. */
@@ -175,11 +213,17 @@ static int is_gone(apr_uint32_t process)
 }
 
 /* Free a cell; of several who try, one does. */
-static void free_cell(cell_t *cell, apr_uint64_t id)
+static void free_cell(clone_board_t *board, cell_t *cell, apr_uint64_t id)
 {
-    if (__atomic_compare_exchange_n(&cell->id, &id, BEING_FREED, 0,
+    apr_uint64_t was = id;
+
+    if (__atomic_compare_exchange_n(&cell->id, &was, BEING_FREED, 0,
                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-        __atomic_store_n(&cell->count, 0, __ATOMIC_RELAXED);
+        apr_uint32_t count = __atomic_exchange_n(&cell->count, 0,
+                                                 __ATOMIC_RELAXED);
+
+        __atomic_fetch_add(&board->slot[(apr_uint32_t)id].sum, CHANGE - count,
+                           __ATOMIC_SEQ_CST);
         __atomic_store_n(&cell->id, 0, __ATOMIC_RELEASE);
     }
 }
@@ -218,7 +262,7 @@ static int find_cell(clone_board_t *board, clone_slot_no slot)
 
             if (is_again && other > BEING_FREED
                 && is_gone((apr_uint32_t)(other >> 32))) {
-                free_cell(&board->cell[at], other);
+                free_cell(board, &board->cell[at], other);
             }
             if (claim(&board->cell[at], id)) {
                 return (int)at;
@@ -234,7 +278,8 @@ static apr_uint32_t *count_of(clone_board_t *board, clone_flight_t flight)
                            : &board->cell[flight.cell].count;
 }
 
-clone_flight_t clone_board_enter(clone_board_t *board, clone_slot_no slot)
+/* A flight that is in the sum already. */
+static clone_flight_t take_off(clone_board_t *board, clone_slot_no slot)
 {
     clone_flight_t flight;
 
@@ -244,9 +289,17 @@ clone_flight_t clone_board_enter(clone_board_t *board, clone_slot_no slot)
     return flight;
 }
 
+clone_flight_t clone_board_enter(clone_board_t *board, clone_slot_no slot)
+{
+    __atomic_fetch_add(&board->slot[slot].sum, CHANGE + 1, __ATOMIC_SEQ_CST);
+    return take_off(board, slot);
+}
+
 void clone_board_leave(clone_board_t *board, clone_flight_t flight)
 {
     __atomic_fetch_sub(count_of(board, flight), 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&board->slot[flight.slot].sum, CHANGE - 1,
+                       __ATOMIC_SEQ_CST);
 }
 
 unsigned int clone_board_flights(clone_board_t *board, clone_slot_no slot)
@@ -264,7 +317,7 @@ unsigned int clone_board_flights(clone_board_t *board, clone_slot_no slot)
             continue;
         }
         if (is_gone((apr_uint32_t)(id >> 32))) {
-            free_cell(cell, id);
+            free_cell(board, cell, id);
         }
         else {
             sum += count;
@@ -272,6 +325,118 @@ unsigned int clone_board_flights(clone_board_t *board, clone_slot_no slot)
     }
     return sum;
 }
+
+/* The part of it that both times agree on. */
+static apr_int32_t certain(apr_int32_t before, apr_int32_t now)
+{
+    if (before > 0 && now > 0) {
+        return before < now ? before : now;
+    }
+    if (before < 0 && now < 0) {
+        return before > now ? before : now;
+    }
+    return 0;
+}
+
+/* Compare the sum to the cells, if it is time for that, and we are first. */
+static void check(clone_board_t *board, clone_slot_no no, apr_time_t now)
+{
+    slot_t *slot = &board->slot[no];
+    apr_time_t last = __atomic_load_n(&slot->checked, __ATOMIC_RELAXED);
+    apr_uint64_t sum;
+    apr_int32_t excess;
+    apr_int32_t wrong;
+
+    if ((last <= now && now - last < CHECK_USEC)
+        || !__atomic_compare_exchange_n(&slot->checked, &last, now, 0,
+                                        __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+        return;
+    }
+    sum = __atomic_load_n(&slot->sum, __ATOMIC_SEQ_CST);
+    excess = (apr_int32_t)((apr_uint32_t)sum - clone_board_flights(board, no));
+    if (__atomic_load_n(&slot->sum, __ATOMIC_SEQ_CST) != sum) {
+        return; /* somebody came or went, or was found dead */
+    }
+    wrong = certain(__atomic_exchange_n(&slot->excess, excess,
+                                        __ATOMIC_RELAXED), excess);
+    if (wrong != 0
+        && __atomic_compare_exchange_n(
+            &slot->sum, &sum, sum + CHANGE - (apr_uint64_t)(apr_int64_t)wrong,
+            0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+        __atomic_store_n(&slot->excess, 0, __ATOMIC_RELAXED);
+    }
+}
+
+int clone_board_is_full(clone_board_t *board, clone_slot_no slot,
+                        unsigned int most, apr_time_t now)
+{
+    if ((apr_uint32_t)__atomic_load_n(&board->slot[slot].sum,
+                                      __ATOMIC_SEQ_CST) < most) {
+        return 0;
+    }
+    check(board, slot, now);
+    return 1;
+}
+
+int clone_board_try(clone_flight_t *flight, clone_board_t *board,
+                    clone_slot_no slot, unsigned int most, apr_time_t now)
+{
+    apr_uint64_t *sum = &board->slot[slot].sum;
+    apr_uint64_t was = __atomic_load_n(sum, __ATOMIC_SEQ_CST);
+
+    flight->slot = 0;
+    flight->cell = -1;
+    do {
+        if ((apr_uint32_t)was >= most) {
+            check(board, slot, now);
+            return 0;
+        }
+    } while (!__atomic_compare_exchange_n(sum, &was, was + CHANGE + 1, 0,
+                                          __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
+    *flight = take_off(board, slot);
+    return 1;
+}
+
+/* ---- what became of them ------------------------------------------------- */
+
+void clone_board_count(clone_board_t *board, clone_slot_no slot,
+                       clone_board_count_e what)
+{
+    __atomic_fetch_add(&board->tale[slot].count[what], 1, __ATOMIC_RELAXED);
+}
+
+apr_uint64_t clone_board_counted(const clone_board_t *board,
+                                 clone_slot_no slot, clone_board_count_e what)
+{
+    return __atomic_load_n(&board->tale[slot].count[what], __ATOMIC_RELAXED);
+}
+
+apr_uint64_t clone_board_counted_all(const clone_board_t *board,
+                                     clone_board_count_e what)
+{
+    apr_uint64_t sum = 0;
+    unsigned int i;
+
+    for (i = 0; i < CLONE_SLOTS; i++) {
+        sum += clone_board_counted(board, i, what);
+    }
+    return sum;
+}
+
+int clone_board_may_tell(clone_board_t *board, clone_slot_no slot,
+                         apr_interval_time_t every, apr_time_t now)
+{
+    apr_time_t *told = &board->tale[slot].told;
+    apr_time_t was = __atomic_load_n(told, __ATOMIC_RELAXED);
+
+    return (was > now || now - was >= every)
+           && __atomic_compare_exchange_n(told, &was, now, 0,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* ---- start --------------------------------------------------------------- */
 
 void clone_board_begin(clone_board_t *board)
 {
@@ -282,7 +447,7 @@ void clone_board_begin(clone_board_t *board)
         apr_uint64_t id = id_at(&board->cell[i]);
 
         if (id >> 32 == own_number) {
-            free_cell(&board->cell[i], id);
+            free_cell(board, &board->cell[i], id);
         }
     }
 }

@@ -33,6 +33,17 @@ typedef struct clone_board_key_t {
     unsigned char bytes[CLONE_BOARD_KEY];
 } clone_board_key_t;
 
+/** What is counted where a limit holds. */
+typedef enum clone_board_count_e {
+    CLONE_BOARD_WAITED = 0, /**< had to wait for a place */
+    CLONE_BOARD_REFUSED,    /**< as many were waiting as may */
+    CLONE_BOARD_EXPIRED,    /**< waited in vain */
+    CLONE_BOARD_PASSED      /**< without a session, went elsewhere at once */
+} clone_board_count_e;
+
+/** So many are counted; they count from 0. */
+#define CLONE_BOARD_COUNTS 4
+
 /** One request under way, as clone_board_enter() gave it. */
 typedef struct clone_flight_t {
     clone_slot_no slot;
@@ -80,6 +91,14 @@ apr_uint64_t clone_board_hash(const clone_board_key_t *key, span_t session);
 clone_slot_no clone_board_slot(clone_board_t *board,
                                const clone_board_key_t *key, span_t member);
 
+/**
+ * The number under which those who wait for a member are counted.
+ *
+ * @param slot the member's, not 0
+ * @return 0 when there are too many
+ */
+clone_slot_no clone_board_queue(clone_board_t *board, clone_slot_no slot);
+
 /** Note the end of a request. */
 void clone_board_note(clone_board_t *board, clone_slot_no slot,
                       apr_time_t now);
@@ -120,6 +139,48 @@ void clone_board_leave(clone_board_t *board, clone_flight_t flight);
  * What a process counted ends with the process, however that ended.
  */
 unsigned int clone_board_flights(clone_board_t *board, clone_slot_no slot);
+
+/**
+ * Whether a limit is reached. Quick: what a killed process counted may be in it
+ * for a moment longer.
+ *
+ * @param most the limit
+ */
+int clone_board_is_full(clone_board_t *board, clone_slot_no slot,
+                        unsigned int most, apr_time_t now);
+
+/**
+ * Count a request of this process as under way, unless that were too many.
+ *
+ * @param flight for clone_board_leave(), when 1 is returned
+ * @param most how many there may be
+ * @return 1 when it is counted
+ */
+HA_CHECK_RESULT
+int clone_board_try(clone_flight_t *flight, clone_board_t *board,
+                    clone_slot_no slot, unsigned int most, apr_time_t now);
+
+/** Count. */
+void clone_board_count(clone_board_t *board, clone_slot_no slot,
+                       clone_board_count_e what);
+
+/** @return how often it was, since the server's first start */
+apr_uint64_t clone_board_counted(const clone_board_t *board,
+                                 clone_slot_no slot,
+                                 clone_board_count_e what);
+
+/** @return the same, for all members */
+apr_uint64_t clone_board_counted_all(const clone_board_t *board,
+                                     clone_board_count_e what);
+
+/**
+ * Be the one who tells, once in so long.
+ *
+ * @return 1 when nobody has since
+ */
+HA_CHECK_RESULT
+int clone_board_may_tell(clone_board_t *board, clone_slot_no slot,
+                         apr_interval_time_t every, apr_time_t now);
 
 /**
  * A new process begins, before anything of it is counted: forget what another

@@ -49,14 +49,17 @@ static int *member_of(clone_conf_t *conf, const member_t *member)
 
 START_TEST(every_member_has_its_row)
 {
-    /* format goes with profile, and has a test of its own below; retry has
-     * rows in test_clone_retry_conf.c */
+    /* format goes with profile, and has a test of its own below; retry and
+     * limit have rows in tests of their own */
     ck_assert_uint_eq(
         sizeof(clone_conf_t),
         offsetof(clone_conf_t, explain) + sizeof(const void *));
     ck_assert_uint_lt(offsetof(clone_conf_t, explain)
-                      - offsetof(clone_conf_t, retry),
-                      sizeof(clone_retry_conf_t) + sizeof(const void *));
+                      - offsetof(clone_conf_t, limit),
+                      sizeof(clone_limit_conf_t) + sizeof(const void *));
+    ck_assert_uint_eq(offsetof(clone_conf_t, limit),
+                      offsetof(clone_conf_t, retry)
+                      + sizeof(clone_retry_conf_t));
     ck_assert_uint_lt(offsetof(clone_conf_t, retry)
                       - offsetof(clone_conf_t, format),
                       sizeof(clone_format_t) + sizeof(apr_int64_t));

@@ -17,7 +17,8 @@ static const clone_explain_member_t members[] = {
     { NAME(""), 2, CLONE_STATE_DRAINING },
     { NAME("D"), 3, CLONE_STATE_DISABLED | CLONE_STATE_STOPPED
                     | CLONE_STATE_UNHEALTHY },
-    { NAME("E"), 4, CLONE_STATE_STANDBY | CLONE_STATE_SPARE }
+    { NAME("E"), 4, CLONE_STATE_STANDBY | CLONE_STATE_SPARE
+                    | CLONE_STATE_FULL }
 };
 
 static const clone_explain_attempt_t attempts[] = {
@@ -33,7 +34,7 @@ static const struct {
     { { 1, 0x1a2b3c4d, 0, "failover", tokens, 3, members, 5, 0, attempts, 2,
         0 },
       "session=1a2b3c4d@cookie;list=A,?9f03c1aa,B;"
-      "members=A!et,B,#2!n,D!dsf,E!hr;why=failover;"
+      "members=A!et,B,#2!n,D!dsf,E!hrl;why=failover;"
       "tried=A:unreached:1001,#2:-:12",
       "{\"session\":\"1a2b3c4d\",\"from\":\"cookie\","
       "\"list\":[\"A\",\"?9f03c1aa\",\"B\"],\"list_more\":0,"
@@ -41,7 +42,8 @@ static const struct {
       "{\"name\":\"B\",\"state\":[]},"
       "{\"name\":\"#2\",\"state\":[\"draining\"]},"
       "{\"name\":\"D\",\"state\":[\"disabled\",\"stopped\",\"unhealthy\"]},"
-      "{\"name\":\"E\",\"state\":[\"standby\",\"spare\"]}],"
+      "{\"name\":\"E\",\"state\":[\"standby\",\"spare\","
+      "\"full\"]}],"
       "\"members_more\":0,\"why\":\"failover\","
       "\"tried\":[{\"member\":\"A\",\"end\":\"unreached\",\"ms\":1001},"
       "{\"member\":\"#2\",\"end\":\"-\",\"ms\":12}],\"tried_more\":0}" },
@@ -126,7 +128,7 @@ static void fill(clone_explain_t *explain, clone_explain_token_t *t,
         t[i].tag = 0xffffffff;
         m[i].name = t[i].name;
         m[i].index = 0xffffffff;
-        m[i].state = 0xff;
+        m[i].state = 0x1ff;
         a[i].member = m[i];
         a[i].end = "unreached";
         a[i].msec = 0xffffffff;
