@@ -224,4 +224,6 @@ def test_numbers_for_prometheus(site):
             f"proxy_clone_{n}" for n in (
                 "sessions", "sessions_exact", "in_flight", "usable",
                 "last_request_timestamp_seconds", "draining",
+                    "max_in_flight", "waiting", "waited_total",
+                    "refused_total", "expired_total", "passed_total",
                 "safe_to_stop")), line

@@ -199,6 +199,154 @@ START_TEST(what_a_process_counted_ends_with_it)
 }
 END_TEST
 
+/* ---- with a limit -------------------------------------------------------- */
+
+#define MOST 3
+
+static int seen_at_once[MOST * THREADS + 1];
+
+static void *crowd(void *unused)
+{
+    clone_slot_no a = slot_of("x", "A");
+    int i;
+
+    (void)unused;
+    for (i = 0; i < ROUNDS; i++) {
+        clone_flight_t flight;
+
+        if (clone_board_try(&flight, board, a, MOST, i)) {
+            unsigned int now = clone_board_flights(board, a);
+
+            __atomic_fetch_add(&seen_at_once[now], 1, __ATOMIC_RELAXED);
+            clone_board_leave(board, flight);
+        }
+    }
+    return NULL;
+}
+
+START_TEST(there_are_never_more_than_the_limit)
+{
+    pthread_t thread[THREADS];
+    clone_slot_no a = slot_of("x", "A");
+    clone_flight_t one = clone_board_enter(board, a);
+    clone_flight_t flight;
+    int i;
+
+    for (i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, crowd, NULL), 0);
+    }
+    for (i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+    }
+    for (i = MOST + 1; i <= MOST * THREADS; i++) {
+        ck_assert_int_eq(seen_at_once[i], 0);
+    }
+    ck_assert_int_eq(clone_board_is_full(board, a, 1, 1), 1);
+    ck_assert_int_eq(clone_board_is_full(board, a, 2, 1), 0);
+    clone_board_leave(board, one);
+    ck_assert_int_eq(clone_board_is_full(board, a, 1, 1), 0);
+    ck_assert_int_eq(clone_board_try(&flight, board, a, 0, 1), 0);
+    ck_assert_uint_eq(flight.slot, 0);
+}
+END_TEST
+
+/* Ask at times half a second apart; how often the member was full. */
+static int full_looks(clone_slot_no slot, unsigned int most)
+{
+    static apr_time_t now;
+    int looks = 0;
+
+    while (looks < 10) {
+        now += APR_USEC_PER_SEC / 2;
+        if (!clone_board_is_full(board, slot, most, now)) {
+            break;
+        }
+        looks++;
+    }
+    return looks;
+}
+
+START_TEST(a_killed_process_takes_its_places_along)
+{
+    clone_slot_no a = slot_of("x", "A");
+    pid_t child = start_child(two_requests);
+    clone_flight_t flight;
+
+    ck_assert_int_eq(full_looks(a, 2), 10);
+    end_child(child);
+    ck_assert_int_eq(full_looks(a, 2), 1);
+    ck_assert_int_eq(full_looks(a, 1), 0);
+    ck_assert_int_eq(clone_board_try(&flight, board, a, 2, 1), 1);
+    clone_board_leave(board, flight);
+}
+END_TEST
+
+/* What is left by one that is killed between sum and cell. */
+START_TEST(a_sum_that_is_wrong_is_put_right)
+{
+    clone_slot_no a = slot_of("x", "A");
+    clone_slot_no b = slot_of("x", "B");
+    clone_flight_t at_a = clone_board_enter(board, a);
+    clone_flight_t at_b = clone_board_enter(board, b);
+    clone_flight_t mixed = at_a;
+
+    mixed.cell = at_b.cell;
+    clone_board_leave(board, mixed);
+    /* one at A that the sum has not, none at B that it has */
+    ck_assert_int_eq(full_looks(a, 1), 0);
+    ck_assert_int_eq(full_looks(b, 1), 2);
+    ck_assert_int_eq(full_looks(a, 0), 10);
+    ck_assert_int_eq(full_looks(a, 1), 10);
+    ck_assert_uint_eq(clone_board_flights(board, a), 1);
+    clone_board_leave(board, at_a);
+    ck_assert_int_eq(full_looks(a, 1), 0);
+}
+END_TEST
+
+START_TEST(who_waits_is_counted_apart)
+{
+    clone_slot_no a = slot_of("x", "A");
+    clone_slot_no queue = clone_board_queue(board, a);
+    clone_flight_t place;
+
+    ck_assert_uint_gt(queue, CLONE_SLOT_WAITERS);
+    ck_assert_uint_ne(queue, a);
+    ck_assert_uint_eq(clone_board_queue(board, a), queue);
+    ck_assert_uint_ne(clone_board_queue(board, slot_of("x", "B")), queue);
+    ck_assert_int_eq(clone_board_try(&place, board, queue, 1, 1), 1);
+    ck_assert_int_eq(clone_board_is_full(board, queue, 1, 1), 1);
+    ck_assert_uint_eq(clone_board_flights(board, a), 0);
+    clone_board_leave(board, place);
+}
+END_TEST
+
+START_TEST(what_became_of_them_is_counted_and_told_now_and_then)
+{
+    clone_slot_no a = slot_of("x", "A");
+    int i;
+
+    for (i = 0; i < CLONE_BOARD_COUNTS; i++) {
+        int times;
+
+        for (times = 0; times <= i; times++) {
+            clone_board_count(board, a, (clone_board_count_e)i);
+        }
+        clone_board_count(board, slot_of("x", "B"), (clone_board_count_e)i);
+        ck_assert_uint_eq(clone_board_counted(board, a,
+                                              (clone_board_count_e)i),
+                          (unsigned int)i + 1);
+        ck_assert_uint_eq(clone_board_counted_all(board,
+                                                  (clone_board_count_e)i),
+                          (unsigned int)i + 2);
+    }
+    ck_assert_int_eq(clone_board_may_tell(board, a, 100, 5000), 1);
+    ck_assert_int_eq(clone_board_may_tell(board, a, 100, 5099), 0);
+    ck_assert_int_eq(clone_board_may_tell(board, a, 100, 5100), 1);
+    /* a clock that was set back */
+    ck_assert_int_eq(clone_board_may_tell(board, a, 100, 10), 1);
+}
+END_TEST
+
 static clone_slot_no many_slot(int i)
 {
     char name[16];
@@ -270,6 +418,12 @@ int main(void)
     tcase_add_test(tests, times_are_kept);
     tcase_add_test(tests, threads_leave_no_request_behind);
     tcase_add_test(tests, what_a_process_counted_ends_with_it);
+    tcase_add_test(tests, there_are_never_more_than_the_limit);
+    tcase_add_test(tests, a_killed_process_takes_its_places_along);
+    tcase_add_test(tests, a_sum_that_is_wrong_is_put_right);
+    tcase_add_test(tests, who_waits_is_counted_apart);
+    tcase_add_test(tests,
+                   what_became_of_them_is_counted_and_told_now_and_then);
     tcase_add_test(tests,
                    more_requests_than_there_are_cells_are_counted_too);
     srunner_run_all(runner, CK_ENV);
