@@ -21,9 +21,8 @@
 
 APLOG_USE_MODULE(proxy_balancer_clone);
 
-/* How often a request without a session is sent to another member that had
- * room a moment ago. */
-#define DETOURS_MAX 3
+/* How often a request is sent to another member; then it stays where it is. */
+#define DETOURS_MAX 8
 
 /* Who waits, and for what. */
 typedef struct line_t {
@@ -77,7 +76,7 @@ static int is_welcome_elsewhere(line_t *line)
     proxy_worker *const *workers = (void *)balancer->workers->elts;
     int i;
 
-    if (line->req->session_count > 0 || line->req->detours >= DETOURS_MAX) {
+    if (line->req->session_count > 0) {
         return 0;
     }
     for (i = 0; i < balancer->workers->nelts; i++) {
@@ -85,11 +84,18 @@ static int is_welcome_elsewhere(line_t *line)
             && !PROXY_WORKER_IS_DRAINING(workers[i])
             && !clone_request_is_tried(line->req, workers[i])
             && !clone_admit_is_full(line->req, line->r, workers[i])) {
-            line->req->detours++;
             return 1;
         }
     }
     return 0;
+}
+
+/* Whether it is better to choose again than to wait. */
+static int is_detour(line_t *line, int is_lost)
+{
+    return line->req->detours < DETOURS_MAX
+           && (is_lost || is_welcome_elsewhere(line))
+           && ++line->req->detours > 0;
 }
 
 static int msec_of(const line_t *line)
@@ -144,8 +150,7 @@ static clone_admit_e stand(line_t *line, apr_time_t end)
             return CLONE_ADMIT_FULL;
         }
         apr_sleep(pause < end - now ? pause : end - now);
-        if (!PROXY_WORKER_IS_USABLE(line->worker)
-            || is_welcome_elsewhere(line)) {
+        if (is_detour(line, !PROXY_WORKER_IS_USABLE(line->worker))) {
             return CLONE_ADMIT_ELSEWHERE;
         }
         if (clone_track_take(req, line->r, line->worker, line->most)) {
@@ -208,8 +213,8 @@ clone_admit_e clone_admit(clone_request_t *req, request_rec *r,
         && clone_track_take(req, r, worker, line.most)) {
         return CLONE_ADMIT_IN;
     }
-    return is_welcome_elsewhere(&line) ? CLONE_ADMIT_ELSEWHERE
-                                       : wait_in_line(&line);
+    return is_detour(&line, 0) ? CLONE_ADMIT_ELSEWHERE
+                               : wait_in_line(&line);
 }
 
 void clone_admit_leave(const clone_request_t *req)
@@ -219,6 +224,7 @@ void clone_admit_leave(const clone_request_t *req)
 
 int clone_admit_refuse(clone_request_t *req, request_rec *r)
 {
+    clone_attempt_abandon(req);
     req->is_over = 1;
     req->is_full = 1;
     clone_request_retry_after(req, r);

@@ -238,6 +238,11 @@ static void end_trial(clone_request_t *req)
     }
 }
 
+void clone_attempt_abandon(clone_request_t *req)
+{
+    end_trial(req);
+}
+
 void clone_attempt_works(clone_request_t *req, request_rec *r)
 {
     clone_health_member_t *member = clone_attempt_health(req->last);

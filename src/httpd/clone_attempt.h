@@ -55,6 +55,9 @@ void clone_attempt_begin(clone_request_t *req, proxy_worker *worker);
  */
 clone_end_e clone_attempt_is_refused(clone_request_t *req, request_rec *r);
 
+/** No attempt is made with the member that was chosen: others may try it. */
+void clone_attempt_abandon(clone_request_t *req);
+
 /** The member answers: its failures are forgotten, its trial is over. */
 void clone_attempt_works(clone_request_t *req, request_rec *r);
 

@@ -189,6 +189,7 @@ static int find_place(proxy_worker **worker, char **url, clone_request_t *req,
     clone_admit_e admitted = clone_admit(req, r, *worker);
 
     while (admitted == CLONE_ADMIT_ELSEWHERE) {
+        clone_attempt_abandon(req);
         if (choose_next(worker, url, req, r, conf) != OK) {
             return HTTP_SERVICE_UNAVAILABLE;
         }

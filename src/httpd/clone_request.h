@@ -58,7 +58,7 @@ typedef struct clone_request_t {
     struct clone_track_t *track; /**< notes of clone_track, or NULL */
     apr_time_t wait_end;        /**< it waits for a place until then; 0: it has
                                      not begun to */
-    unsigned int detours;       /**< times it went to a member with room */
+    unsigned int detours;       /**< times it did not wait for whom it had */
     unsigned int is_over : 1;   /**< no further attempt */
     unsigned int is_full : 1;   /**< because its member had no place */
     unsigned int is_inside : 1; /**< within our scheme_handler */

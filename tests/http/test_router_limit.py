@@ -60,10 +60,13 @@ def ask():
 
 def fill(site, ask, clone_id, count):
     """So many requests that stay at a clone until it behaves again."""
+    before = len(site.clones[clone_id].requests)
     site.clones[clone_id].behave("hang")
     asked = [ask(site, cookie(clone_id, session=f"full{n}"))
              for n in range(count)]
     site.admin.until(clone_id, in_flight=count)
+    wait_until(lambda: len(site.clones[clone_id].requests) == before + count,
+               10, "requests at the clone")
     return asked
 
 
