@@ -7,6 +7,7 @@
 
 #include "clone_ids.h"
 #include "clone_route.h"
+#include "clone_seats.h"
 #include "clone_text.h"
 #include "clone_values.h"
 
@@ -16,6 +17,7 @@ typedef struct answer_t {
     const clone_plugin_server_t **server; /* those that may get requests */
     clone_member_t *member;               /* the same, as the router sees */
     unsigned int count;
+    clone_plugin_server_t address; /* the ClusterAddress, as if it were one */
     clone_ids_t session[CLONE_VALUES_MAX];
     unsigned int session_count;
 } answer_t;
@@ -32,6 +34,11 @@ static int is_down(const tool_t *tool, const clone_plugin_server_t *server)
         }
     }
     return 0;
+}
+
+static int is_address(const clone_plugin_server_t *server)
+{
+    return server->rank == CLONE_SEATS_ADDRESS_SET;
 }
 
 static const char *address_of(const clone_plugin_server_t *server,
@@ -59,11 +66,35 @@ static void add_member(answer_t *answer, const tool_t *tool, const ask_t *ask,
         ? member->route
         : span_of_text(address_of(server, ask, tool->p));
     member->weight = server->weight > 0 ? server->weight : 1;
-    member->lbset = server->role == CLONE_PLUGIN_BACKUP
+    member->lbset = is_address(server) ? CLONE_SEATS_ADDRESS_SET
+                    : server->role == CLONE_PLUGIN_BACKUP
                     ? (int)server->rank + 1 : 0;
     member->is_usable = !is_down(tool, server);
     member->is_draining = server->weight == 0;
     answer->server[answer->count++] = server;
+}
+
+/* A ClusterAddress, unless a server stands at it and so is the member. */
+static void see_address(answer_t *answer, const tool_t *tool,
+                        const ask_t *ask)
+{
+    const clone_plugin_cluster_t *cluster = answer->hit.route->cluster;
+    const apr_array_header_t *seats = clone_seats_make(cluster, ask->is_https,
+                                                       tool->p);
+    const clone_seat_t *last = seats->nelts > 0
+        ? (const clone_seat_t *)(const void *)seats->elts + seats->nelts - 1
+        : NULL;
+
+    if (last == NULL || last->server != NULL) {
+        return;
+    }
+    answer->address.name = "ClusterAddress";
+    answer->address.rank = CLONE_SEATS_ADDRESS_SET;
+    answer->address.weight = 1;
+    answer->address.transport = last->transport;
+    answer->address.transport_count = 1;
+    answer->address.line = last->transport->line;
+    add_member(answer, tool, ask, &answer->address);
 }
 
 static void see_members(answer_t *answer, const tool_t *tool,
@@ -81,6 +112,7 @@ static void see_members(answer_t *answer, const tool_t *tool,
     for (i = 0; i < cluster->backup_count; i++) {
         add_member(answer, tool, ask, cluster->backup[i]);
     }
+    see_address(answer, tool, ask);
 }
 
 static void add_session(answer_t *answer, span_t value, apr_pool_t *p)
@@ -136,13 +168,19 @@ static int is_better(const clone_member_t *a, const clone_member_t *b)
            && (b == NULL || a->lbset < b->lbset);
 }
 
-/* Members of the lowest set that takes new sessions. */
+/* Members of the lowest set that takes new sessions; or the ClusterAddress,
+ * which takes them all. */
 static unsigned int mark_balanced(char *is_marked, const answer_t *answer)
 {
     const clone_member_t *best = NULL;
     unsigned int count = 0;
     unsigned int i;
 
+    if (answer->count > 0 && is_address(answer->server[answer->count - 1])
+        && is_better(&answer->member[answer->count - 1], NULL)) {
+        is_marked[answer->count - 1] = 1;
+        return 1;
+    }
     for (i = 0; i < answer->count; i++) {
         if (is_better(&answer->member[i], best)) {
             best = &answer->member[i];
@@ -226,8 +264,10 @@ static void print_balanced(const answer_t *answer, const ask_t *ask,
     for (i = 0; i < answer->count; i++) {
         if (is_marked[i]) {
             print_server("goes to", answer->server[i], ask,
-                         apr_psprintf(tool->p, "by balance, weight %u",
-                                      answer->server[i]->weight), tool->p);
+                         is_address(answer->server[i])
+                         ? "takes what has no session"
+                         : apr_psprintf(tool->p, "by balance, weight %u",
+                                        answer->server[i]->weight), tool->p);
         }
     }
 }
@@ -264,7 +304,8 @@ static void put_server(const clone_plugin_server_t *server, const ask_t *ask,
     printf(", ");
     conf_tool_put_text("address", address_of(server, ask, p));
     printf(", \"weight\": %u, \"line\": %u, ", server->weight, server->line);
-    conf_tool_put_text("role", clone_plugin_role_name(server->role));
+    conf_tool_put_text("role", is_address(server) ? "address"
+                               : clone_plugin_role_name(server->role));
     printf(", ");
     conf_tool_put_text("reason", reason);
     printf("}");

@@ -199,6 +199,33 @@ def test_the_address_is_as_secure_as_the_client_s_connection():
     assert answer["order"][0]["address"] == "http://h2:9080"
 
 
+def test_a_cluster_s_address_takes_what_has_no_session():
+    text = SHOP.replace("<PrimaryServers>", """<ClusterAddress Name="b">
+<Transport Hostname="ipb" Port="80"/>
+<Transport Hostname="ipb" Port="443" Protocol="https"/>
+</ClusterAddress><PrimaryServers>""")
+    for host, address in (("h", "http://ipb:80"),
+                          ("https://shop.example.com", "https://ipb:443")):
+        answer, _ = where(host, "/shop/x", text=text)
+        assert [(one["server"], one["role"], one["address"])
+                for one in answer["balanced"]] == \
+            [("ClusterAddress", "address", address)]
+    _, said, _ = tool("where", "-", "h", "/shop/x", text=text)
+    assert said.endswith("goes to    ClusterAddress (http://ipb:80, line 14): "
+                         "takes what has no session\n")
+    # a session goes to its clone, and there at the very end
+    _, order = where("h", "/shop/x", "SHOP=0000s:v2", text=text)
+    assert order[0] == ("two", "first")
+    assert order[-2:] == [("spare", "failover"),
+                          ("ClusterAddress", "failover")]
+    answer, _ = where("--down=ClusterAddress", "h", "/shop/x", text=text)
+    assert [one["server"] for one in answer["balanced"]] == ["one", "two"]
+    # where a server stands at it, there is no other member
+    answer, _ = where("h", "/shop/x", text=text.replace(
+        '"ipb" Port="80"', '"h1" Port="9080"'))
+    assert [one["server"] for one in answer["balanced"]] == ["one", "two"]
+
+
 def test_no_session_id_is_printed():
     for words in ([], ["--json"]):
         _, said, _ = tool("where", *words, "-", "h", "/shop/x",
