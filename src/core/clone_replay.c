@@ -68,6 +68,10 @@ static clone_verdict_e judge_sent(clone_cause_e *cause,
         && !facts->is_repeated && facts->replays > 0) {
         return say(cause, CLONE_CAUSE_STALE, CLONE_VERDICT_SAME);
     }
+    if (facts->end == CLONE_END_SILENT
+        && facts->timeouts > facts->timeout_replays) {
+        return say(cause, CLONE_CAUSE_TIMEOUTS, CLONE_VERDICT_STOP);
+    }
     if (is_spent(facts)) {
         return say(cause, CLONE_CAUSE_LIMIT, CLONE_VERDICT_STOP);
     }
@@ -135,7 +139,7 @@ const char *clone_cause_name(clone_cause_e cause)
 {
     static const char *const names[] = {
         "answered", "unsent", "stale", "replay", "given", "late", "attempts",
-        "upgrade", "method", "body", "limit", "budget"
+        "upgrade", "method", "body", "limit", "timeouts", "budget"
     };
     unsigned int i = (unsigned int)cause;
 

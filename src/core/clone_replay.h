@@ -54,6 +54,7 @@ typedef enum clone_cause_e {
     CLONE_CAUSE_METHOD,       /**< STOP: once may have been enough */
     CLONE_CAUSE_BODY,         /**< STOP: the body is not held */
     CLONE_CAUSE_LIMIT,        /**< STOP: it was sent often enough */
+    CLONE_CAUSE_TIMEOUTS,     /**< STOP: it has timed out often enough */
     CLONE_CAUSE_BUDGET        /**< STOP: too many others were sent again; not
                                    by clone_replay_judge() */
 } clone_cause_e;
@@ -65,6 +66,10 @@ typedef struct clone_facts_t {
     unsigned int sends;     /**< attempts after which a member may have it,
                                  this one included */
     unsigned int replays;   /**< how often it may be sent again */
+    unsigned int timeouts;  /**< attempts that ended CLONE_END_SILENT, this one
+                                 included */
+    unsigned int timeout_replays; /**< how often it may be sent again after
+                                       such an end */
     unsigned int is_idempotent : 1; /**< by method, or the client says so */
     unsigned int is_held : 1;       /**< no body, or all of it can be read
                                          again */

@@ -17,6 +17,7 @@ void clone_retry_conf_init(clone_retry_conf_t *conf)
     conf->budget = HA_UNSET;
     conf->budget_floor = HA_UNSET;
     conf->deadline = HA_UNSET;
+    conf->timeout_replays = HA_UNSET;
 }
 
 void clone_retry_conf_merge(clone_retry_conf_t *conf,
@@ -32,6 +33,8 @@ void clone_retry_conf_merge(clone_retry_conf_t *conf,
     conf->budget = set_or(over->budget, base->budget);
     conf->budget_floor = set_or(over->budget_floor, base->budget_floor);
     conf->deadline = set_or(over->deadline, base->deadline);
+    conf->timeout_replays = set_or(over->timeout_replays,
+                                   base->timeout_replays);
 }
 
 void clone_retry_conf_fill(clone_retry_conf_t *conf)
@@ -40,7 +43,8 @@ void clone_retry_conf_fill(clone_retry_conf_t *conf)
         CLONE_REPLAY_IDEMPOTENT, CLONE_REPLAYS_DEFAULT, 0,
         CLONE_BODY_MEMORY_DEFAULT, CLONE_BODY_FILE_DEFAULT,
         CLONE_FAILURES_DEFAULT, CLONE_BUDGET_PERCENT_DEFAULT,
-        CLONE_BUDGET_FLOOR_DEFAULT, CLONE_DEADLINE_DEFAULT_USEC
+        CLONE_BUDGET_FLOOR_DEFAULT, CLONE_DEADLINE_DEFAULT_USEC,
+        CLONE_REPLAYS_MAX
     };
 
     clone_retry_conf_merge(conf, &defaults, conf);

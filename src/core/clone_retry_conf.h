@@ -22,6 +22,9 @@ typedef struct clone_retry_conf_t {
     apr_int64_t budget_floor; /**< and so many a second */
     apr_int64_t deadline;    /**< no attempt begins so many microseconds
                                   after the request */
+    apr_int64_t timeout_replays; /**< how often one request is sent again after
+                                      a time-out: at most; plugin-cfg.xml
+                                      alone says it */
 } clone_retry_conf_t;
 
 /** Set every member to HA_UNSET. */

@@ -165,6 +165,8 @@ static void collect(clone_facts_t *facts, const clone_request_t *req,
     facts->allowed = (clone_replay_e)req->conf.retry.replay;
     facts->sends = req->sends + (clone_end_is_sent(end) ? 1 : 0);
     facts->replays = (unsigned int)req->conf.retry.replays;
+    facts->timeouts = req->timeouts + (end == CLONE_END_SILENT ? 1 : 0);
+    facts->timeout_replays = (unsigned int)req->conf.retry.timeout_replays;
     facts->is_idempotent = is_idempotent(r) != 0;
     facts->is_held = is_held(req, r, worker) != 0;
     facts->is_upgrade = is_upgrade(r, worker) != 0;
@@ -496,6 +498,7 @@ clone_verdict_e clone_attempt_end(int *rc, clone_request_t *req,
     note_failure(req, r, worker, before, &facts);
     undo_answer(req, r);
     req->sends = facts.sends;
+    req->timeouts = facts.timeouts;
     req->is_excused = facts.is_excused;
     if (clone_end_is_sent(end)) {
         req->failure = clone_replay_status(end);

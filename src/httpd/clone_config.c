@@ -372,6 +372,10 @@ int clone_config_cluster(clone_config_cluster_t *cluster, server_rec *s,
         cluster->is_random = side->cluster->balance == CLONE_PLUGIN_RANDOM;
         cluster->ignores_affinity = side->cluster->ignores_affinity;
         cluster->is_plus = side->cluster->is_plus_separated;
+        cluster->timeout_retries = side->cluster->timeout_retries;
+        cluster->body = side->cluster->post_buffer < 0
+                        || side->cluster->post_buffer > CLONE_BODY_FILE_MAX
+                        ? CLONE_BODY_FILE_MAX : side->cluster->post_buffer;
         cluster->address = p != NULL && last != NULL && last->server == NULL
                            ? apr_pstrdup(p, last->url) : NULL;
     }
@@ -389,6 +393,10 @@ void clone_config_settings(clone_conf_t *conf, server_rec *s,
         conf->profile = cluster.is_plus ? CLONE_PROFILE_WEBSPHERE_PLUS
                                         : CLONE_PROFILE_WEBSPHERE;
         conf->private_headers = 1;
+        conf->retry.body_file = cluster.body;
+        if (cluster.timeout_retries >= 0) {
+            conf->retry.timeout_replays = cluster.timeout_retries;
+        }
     }
     else if (clone_config_of(s) != NULL
              && clone_config_members_is_reserve(name)) {

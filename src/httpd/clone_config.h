@@ -112,6 +112,8 @@ typedef struct clone_config_cluster_t {
     int is_random;       /**< LoadBalance Random */
     int ignores_affinity; /**< requests with a session do not count */
     int is_plus;         /**< CloneSeparatorChange */
+    int timeout_retries; /**< ServerIOTimeoutRetry; -1: no limit of its own */
+    apr_int64_t body;    /**< PostBufferSize: bytes of a body held */
     const char *address; /**< URL of its ClusterAddress, in p; or NULL */
 } clone_config_cluster_t;
 

@@ -138,15 +138,9 @@ static void note_cluster(clone_findings_t *findings,
 
     unused.findings = findings;
     unused.line = cluster->line;
-    note_unused(&unused, cluster->timeout_retries >= 0,
-                "ServerIOTimeoutRetry has no effect");
     note_unused(&unused, !cluster->removes_special_headers,
                 "RemoveSpecialHeaders has no effect, "
                 "ProxyCloneHeaderRemoval has");
-    /* 64 kB are the plug-in's default, and 0 is what Liberty writes */
-    note_unused(&unused, cluster->post_buffer != 0
-                         && cluster->post_buffer != 64 * 1024,
-                "PostBufferSize has no effect");
     for (i = 0; i < cluster->server_count; i++) {
         note_server(findings, &cluster->server[i]);
     }

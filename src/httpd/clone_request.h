@@ -53,6 +53,7 @@ typedef struct clone_request_t {
     clone_end_e seen;           /**< what the filter found out */
     unsigned int sends;         /**< attempts after which a member may have
                                      executed the request */
+    unsigned int timeouts;      /**< those of them that ended in a time-out */
     int failure;                /**< status for the last of these, or 0 */
     struct clone_decision_t *decision; /**< notes of clone_decision, or NULL */
     struct clone_track_t *track; /**< notes of clone_track, or NULL */

@@ -14,7 +14,9 @@ from backend import Clone          # noqa: E402
 from client import Jar             # noqa: E402
 from httpd import Httpd            # noqa: E402
 from memcached import Memcached    # noqa: E402
+from plugin_cfg import PluginFile  # noqa: E402
 from relay import Relay            # noqa: E402
+from router import MANAGER, OWN, SHOW  # noqa: E402
 
 
 @pytest.fixture
@@ -124,3 +126,16 @@ def httpd(request, workdir, memcacheds, clones):
     if bad:
         pytest.fail("unannounced lines in error_log:\n" + "\n".join(bad),
                     pytrace=False)
+
+
+@pytest.fixture
+def plugin(workdir, httpd):
+    """plugin(text) -> a server that routes by this plugin-cfg.xml."""
+    def factory(text, before="", after="", **kw):
+        file = PluginFile(workdir, text)
+        site = httpd(MANAGER + SHOW + before + file.directive + after,
+                     own=OWN, **kw)
+        site.cfg = file
+        return site
+
+    return factory

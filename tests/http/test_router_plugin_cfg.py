@@ -10,21 +10,7 @@ import pytest
 from plugin_cfg import (PluginFile, cluster, config, hosts, route, server,
                         settled, simple, tag, uris)
 from process import wait_until
-from router import (MANAGER, OWN, SHOW, Manager, allow_dead, cookie, served,
-                    shown)
-
-
-@pytest.fixture
-def plugin(workdir, httpd):
-    """plugin(text) -> a server that routes by this plugin-cfg.xml."""
-    def factory(text, before="", after="", **kw):
-        file = PluginFile(workdir, text)
-        site = httpd(MANAGER + SHOW + before + file.directive + after,
-                     own=OWN, **kw)
-        site.cfg = file
-        return site
-
-    return factory
+from router import OWN, Manager, allow_dead, cookie, served, shown
 
 
 def spread(site, path="/shop/x", count=12, **kw):

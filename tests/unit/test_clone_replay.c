@@ -6,7 +6,8 @@
 #define LENGTH_OF(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
 /* Facts by letters: i idempotent, h held, u upgrade, g given, r reused,
- * p repeated, x excused, d deadline over, l last attempt. */
+ * p repeated, x excused, d deadline over, l last attempt, t not after a
+ * time-out. */
 static clone_facts_t facts_of(clone_end_e end, clone_replay_e allowed,
                               unsigned int sends, const char *letters)
 {
@@ -17,6 +18,8 @@ static clone_facts_t facts_of(clone_end_e end, clone_replay_e allowed,
     facts.allowed = allowed;
     facts.sends = sends;
     facts.replays = 1;
+    facts.timeouts = end == CLONE_END_SILENT ? sends : 0;
+    facts.timeout_replays = strchr(letters, 't') != NULL ? 0 : 8;
     facts.is_idempotent = strchr(letters, 'i') != NULL;
     facts.is_held = strchr(letters, 'h') != NULL;
     facts.is_upgrade = strchr(letters, 'u') != NULL;
@@ -78,6 +81,17 @@ static const struct {
     { CLONE_END_LOST, IDEM, 1, "ihd", CLONE_VERDICT_STOP, CLONE_CAUSE_LATE },
     { CLONE_END_LOST, IDEM, 1, "ihl", CLONE_VERDICT_STOP,
       CLONE_CAUSE_ATTEMPTS },
+    /* none after a time-out: only that is one */
+    { CLONE_END_SILENT, IDEM, 1, "iht", CLONE_VERDICT_STOP,
+      CLONE_CAUSE_TIMEOUTS },
+    { CLONE_END_SILENT, ALWAYS, 1, "ht", CLONE_VERDICT_STOP,
+      CLONE_CAUSE_TIMEOUTS },
+    { CLONE_END_SILENT, IDEM, 1, "ht", CLONE_VERDICT_STOP,
+      CLONE_CAUSE_METHOD },
+    { CLONE_END_LOST, IDEM, 1, "iht", CLONE_VERDICT_NEXT,
+      CLONE_CAUSE_REPLAY },
+    { CLONE_END_UNREACHED, IDEM, 1, "iht", CLONE_VERDICT_NEXT,
+      CLONE_CAUSE_UNSENT },
     /* an old connection that broke: the same member, once */
     { CLONE_END_LOST, IDEM, 1, "ihr", CLONE_VERDICT_SAME, CLONE_CAUSE_STALE },
     { CLONE_END_LOST, IDEM, 1, "ihrl", CLONE_VERDICT_SAME,
@@ -116,6 +130,24 @@ START_TEST(an_attempt_is_judged_by_its_row)
     ck_assert_msg(verdict == rows[_i].verdict && cause == rows[_i].cause,
                   "row %d: verdict %d, %s", _i, (int)verdict,
                   clone_cause_name(cause));
+}
+END_TEST
+
+START_TEST(after_time_outs_it_is_sent_as_often_as_they_allow)
+{
+    clone_cause_e cause;
+    unsigned int n;
+
+    for (n = 1; n <= 4; n++) {
+        clone_facts_t facts = facts_of(CLONE_END_SILENT, IDEM, n, "ih");
+
+        facts.replays = 8;
+        facts.timeout_replays = 2;
+        ck_assert_int_eq(clone_replay_judge(&cause, &facts),
+                         n <= 2 ? CLONE_VERDICT_NEXT : CLONE_VERDICT_STOP);
+        ck_assert_int_eq(cause, n <= 2 ? CLONE_CAUSE_REPLAY
+                                       : CLONE_CAUSE_TIMEOUTS);
+    }
 }
 END_TEST
 
@@ -204,6 +236,7 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_loop_test(tests, an_attempt_is_judged_by_its_row, 0,
                         LENGTH_OF(rows));
+    tcase_add_test(tests, after_time_outs_it_is_sent_as_often_as_they_allow);
     tcase_add_test(tests, nothing_is_sent_twice_against_the_rule);
     tcase_add_test(tests, the_client_is_told_what_happened);
     tcase_add_test(tests, each_end_and_each_cause_has_its_word);

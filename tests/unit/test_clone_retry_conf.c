@@ -21,7 +21,8 @@ static const struct {
     { "failures", offsetof(clone_retry_conf_t, failures), 3 },
     { "budget", offsetof(clone_retry_conf_t, budget), 20 },
     { "budget_floor", offsetof(clone_retry_conf_t, budget_floor), 3 },
-    { "deadline", offsetof(clone_retry_conf_t, deadline), 90000000 }
+    { "deadline", offsetof(clone_retry_conf_t, deadline), 90000000 },
+    { "timeout_replays", offsetof(clone_retry_conf_t, timeout_replays), 8 }
 };
 
 static apr_int64_t *member_at(clone_retry_conf_t *conf, int i)

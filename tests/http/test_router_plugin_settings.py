@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What single settings of plugin-cfg.xml do to requests."""
+
+from plugin_cfg import cluster, config, hosts, route, server, simple, uris
+from router import cookie, served
+
+
+def by_mode(*modes, path="/shop"):
+    """A path at which clones behave: by_mode("A close", "B hang")."""
+    return path + "".join(f"/mode/{clone}/{word}" for clone, word
+                          in (mode.split() for mode in modes)) + "/x"
+
+
+def test_time_outs_are_tried_again_as_often_as_the_file_says(plugin, clones):
+    three = clones("A", "B", "C")
+
+    def text(retries):
+        return config(
+            hosts("hosts", "*:*"), uris("URIs", "/*"),
+            cluster("Shop", [server(c, ServerIOTimeout=1)
+                             for c in three.values()],
+                    ServerIOTimeoutRetry=retries), route("Shop"))
+
+    site = plugin(text(0), before="<Proxy balancer://shop>\n"
+                  "ProxyCloneReplay idempotent 3\n</Proxy>\n")
+    for line in ("AH", "CR0220"):
+        site.log.allow(line)
+    both = by_mode("A hang", "B hang")
+    wanted = {0: (504, "A"), 1: (504, "AB"), 2: (200, "ABC"), -1: (200, "ABC")}
+    for retries, (status, asked) in wanted.items():
+        if retries:
+            site.cfg.change(site, text(retries))
+        for clone in three.values():
+            clone.forget()
+        assert site.get(both, headers=cookie("A", "B")).status == status
+        assert [i for i, c in three.items() if c.requests] == list(asked)
+    site.cfg.change(site, text(0))
+    # a connection that breaks is no time-out
+    assert served(site.get(by_mode("A reset"),
+                           headers=cookie("A", "B")))[0] == "B"
+    site.log.expect(r"CR0220: .* \(timeouts\)")
+
+
+def test_a_body_is_held_up_to_the_buffer_size_of_the_file(plugin, clones):
+    two = clones("A", "B")
+    site = plugin(simple(two))
+    for line in ("AH", "CR0220"):
+        site.log.allow(line)
+    # kB in the file; bytes that are sent again, bytes that are not
+    for size, held, lost in (
+            (None, 65536, 65537), (1, 1024, 1025), (0, None, 1),
+            (-1, 3_000_000, None)):
+        if size is not None:
+            site.cfg.change(site, simple(two, PostBufferSize=size))
+        for length, status in ((held, 200), (lost, 502)):
+            if length is None:
+                continue
+            for is_chunked in (False, True):
+                answer = site.request("PUT", by_mode("A reset"),
+                                      body=b"x" * length, chunked=is_chunked,
+                                      headers=cookie("A", "B"))
+                assert answer.status == status, (size, length, is_chunked)
+                if status == 200:
+                    assert answer.json["body_len"] == length
+
+
+def test_the_buffer_size_of_a_balancer_s_own_section_wins(plugin, clones):
+    two = clones("A", "B")
+    site = plugin(simple(two, PostBufferSize=0),
+                  before="<Proxy balancer://shop>\n"
+                         "ProxyCloneBodyFile 1000\n</Proxy>\n")
+    for line in ("AH", "CR0220"):
+        site.log.allow(line)
+    for length, status in ((1000, 200), (1001, 502)):
+        assert site.request("PUT", by_mode("A reset"), body=b"x" * length,
+                            headers=cookie("A", "B")).status == status
