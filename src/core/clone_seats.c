@@ -159,6 +159,7 @@ static void add_server(apr_array_header_t *seats,
     seat->io_sec = server->io_timeout_sec;
     seat->io_downs = server->io_timeout_downs;
     seat->retry_sec = cluster->retry_sec;
+    seat->is_waited_for = server->wait_for_continue;
 }
 
 apr_array_header_t *clone_seats_make(const clone_plugin_cluster_t *cluster,

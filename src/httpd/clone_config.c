@@ -224,6 +224,34 @@ void clone_config_report(const clone_config_t *config,
     }
 }
 
+/* What https comes to. */
+static void report_tls(const clone_config_t *config)
+{
+    const clone_plugin_t *plugin = config->now->plugin;
+    unsigned int i;
+
+    for (i = 0; i < plugin->cluster_count && !config->has_tls; i++) {
+        if (clone_seats_is_split(&plugin->cluster[i])) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, config->server,
+                         CRLOG(0407) "%s: the https transports are not used, "
+                         "not for clients by TLS either, because "
+                         "SSLProxyEngine is not On", config->path);
+            return;
+        }
+    }
+    for (i = 0; i < plugin->cluster_count && !config->is_verified; i++) {
+        if (config->has_tls
+            && (clone_seats_is_split(&plugin->cluster[i])
+                || clone_seats_needs_tls(&plugin->cluster[i]) != NULL)) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, config->server,
+                         CRLOG(0408) "%s: nobody checks who answers at the "
+                         "https transports; say SSLProxyVerify require and "
+                         "SSLProxyCACertificateFile", config->path);
+            return;
+        }
+    }
+}
+
 static void report_start(const clone_config_t *config, apr_pool_t *ptemp)
 {
     const clone_plugin_t *plugin = config->now->plugin;
@@ -234,7 +262,7 @@ static void report_start(const clone_config_t *config, apr_pool_t *ptemp)
                      config->complaint);
     }
     clone_config_report(config, config->findings);
-    clone_config_report_tls(config);
+    report_tls(config);
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, config->server, CRLOG(0400)
                  "%s: %u routes to %u clusters, %d balancers; %slooking for "
                  "changes%s", config->path, plugin->route_count,

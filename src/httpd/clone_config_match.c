@@ -237,6 +237,8 @@ int clone_config_attempt(request_rec *r, proxy_worker *worker,
     }
     edition = clone_config_enter(config);
     side = clone_edition_named(edition, req->shown->s->name);
+    req->tells_own_port = side != NULL
+                          && edition->plugin->prefers_server_port;
     seat = side != NULL ? clone_seats_at(side->seats, worker->s->name_ex)
                         : NULL;
     if (seat != NULL) {

@@ -23,6 +23,7 @@
 
 APLOG_USE_MODULE(proxy_balancer_clone);
 
+#define CONTINUE_SEC 60
 #define RESERVE_PREFIX BALANCER_PREFIX "clone-reserve-"
 
 /* What one change works with. */
@@ -67,6 +68,16 @@ static void set_flag(proxy_worker_shared *s, unsigned int flag, int is_set)
     }
 }
 
+/* As for any other answer; without a time-out of its own, httpd's default. */
+static void set_ping(proxy_worker_shared *s, const clone_seat_t *seat)
+{
+    if (seat->is_waited_for) {
+        s->ping_timeout = s->timeout_set ? s->timeout
+                                         : apr_time_from_sec(CONTINUE_SEC);
+        s->ping_timeout_set = 1;
+    }
+}
+
 static void set_times(proxy_worker_shared *s, const clone_seat_t *seat)
 {
     s->conn_timeout = apr_time_from_sec(seat->connect_sec);
@@ -77,6 +88,15 @@ static void set_times(proxy_worker_shared *s, const clone_seat_t *seat)
     }
     s->retry = apr_time_from_sec(seat->retry_sec);
     s->retry_set = 1;
+    set_ping(s, seat);
+}
+
+/* What a BalancerMember line said with ping= stays. */
+static void unset_ping(proxy_worker_shared *s, const clone_seat_t *old)
+{
+    if (old->is_waited_for) {
+        s->ping_timeout_set = 0;
+    }
 }
 
 /* All that the file says of a new member. */
@@ -94,7 +114,8 @@ static void set_all(proxy_worker_shared *s, const clone_seat_t *seat)
 static int is_timed_alike(const clone_seat_t *a, const clone_seat_t *b)
 {
     return a->connect_sec == b->connect_sec && a->io_sec == b->io_sec
-           && a->retry_sec == b->retry_sec;
+           && a->retry_sec == b->retry_sec
+           && a->is_waited_for == b->is_waited_for;
 }
 
 /* What the file says otherwise than before; 0 when that is nothing. */
@@ -120,6 +141,7 @@ static int set_changed(proxy_worker_shared *s, const clone_seat_t *old,
         is_changed = 1;
     }
     if (!is_timed_alike(old, seat)) {
+        unset_ping(s, old);
         set_times(s, seat);
         is_changed = 1;
     }
@@ -410,6 +432,7 @@ static void stop_member(change_t *change, const clone_seat_t *seat)
     if (slot != NULL) {
         /* not one of the flags that administrators set */
         set_flag(slot, PROXY_WORKER_IN_SHUTDOWN, 1);
+        unset_ping(slot, seat);
         change->is_changed = 1;
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, change->config->server,
                      CRLOG(0417) "%s: %s (%s) has left",
@@ -547,35 +570,6 @@ void clone_config_members_follow(clone_config_t *config)
                 || balancer->hash.fnv != balancer->s->hash.fnv) {
                 balancer->hash = balancer->s->hash;
             }
-        }
-    }
-}
-
-/* ---- what https comes to ------------------------------------------------- */
-
-void clone_config_report_tls(const clone_config_t *config)
-{
-    const clone_plugin_t *plugin = config->now->plugin;
-    unsigned int i;
-
-    for (i = 0; i < plugin->cluster_count && !config->has_tls; i++) {
-        if (clone_seats_is_split(&plugin->cluster[i])) {
-            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, config->server,
-                         CRLOG(0407) "%s: the https transports are not used, "
-                         "not for clients by TLS either, because "
-                         "SSLProxyEngine is not On", config->path);
-            return;
-        }
-    }
-    for (i = 0; i < plugin->cluster_count && !config->is_verified; i++) {
-        if (config->has_tls
-            && (clone_seats_is_split(&plugin->cluster[i])
-                || clone_seats_needs_tls(&plugin->cluster[i]) != NULL)) {
-            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, config->server,
-                         CRLOG(0408) "%s: nobody checks who answers at the "
-                         "https transports; say SSLProxyVerify require and "
-                         "SSLProxyCACertificateFile", config->path);
-            return;
         }
     }
 }

@@ -54,7 +54,4 @@ void clone_config_members_apply(clone_config_t *config,
  */
 void clone_config_members_follow(clone_config_t *config);
 
-/** At start: say what the file's https transports come to. */
-void clone_config_report_tls(const clone_config_t *config);
-
 #endif

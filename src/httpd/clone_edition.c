@@ -120,8 +120,6 @@ static void note_server(clone_findings_t *findings,
     unused.line = server->line;
     note_unused(&unused, server->max_connections > 0,
                 "MaxConnections has no effect");
-    note_unused(&unused, server->wait_for_continue,
-                "WaitForContinue has no effect");
     note_unused(&unused, server->ws_io_timeout_sec >= 0
                          || server->ws_idle_timeout_sec >= 0,
                 "time-outs of WebSocket have no effect, "
@@ -153,9 +151,6 @@ static void note_file(clone_findings_t *findings, const clone_plugin_t *plugin)
 
     unused.findings = findings;
     unused.line = 0;
-    note_unused(&unused, plugin->prefers_server_port,
-                "AppServerPortPreference has no effect, the Host header is "
-                "sent on as it came");
     note_unused(&unused, plugin->trusts_proxies,
                 "TrustedProxyEnable has no effect, "
                 "ProxyCloneTrustedProxy has");

@@ -234,8 +234,15 @@ static const char *host_of(request_rec *r)
                ? r->hostname : ap_get_server_name(r);
 }
 
+static int port_of(request_rec *r, const clone_request_t *req)
+{
+    return req->tells_own_port ? r->connection->local_addr->port
+                               : ap_get_server_port(r);
+}
+
 /* What the web server knows of the client, in WebSphere's words. */
-static void put_ours(apr_table_t *headers, request_rec *r)
+static void put_ours(apr_table_t *headers, request_rec *r,
+                     const clone_request_t *req)
 {
     const char *scheme = ap_http_scheme(r);
     int is_secure = strcmp(scheme, "https") == 0;
@@ -246,7 +253,7 @@ static void put_ours(apr_table_t *headers, request_rec *r)
     put(headers, "$WSRA", r->useragent_ip);
     put(headers, "$WSRH", ap_get_useragent_host(r, REMOTE_NAME, NULL));
     put(headers, "$WSSN", host_of(r));
-    put(headers, "$WSSP", apr_itoa(r->pool, ap_get_server_port(r)));
+    put(headers, "$WSSP", apr_itoa(r->pool, port_of(r, req)));
     put(headers, "$WSRU", r->user);
     put(headers, "$WSAT", r->ap_auth_type);
     put_tls(headers, r);
@@ -270,7 +277,7 @@ static void swap(request_rec *r, const clone_request_t *req)
         baggage->whole_of = r;
     }
     r->headers_in = apr_table_copy(r->pool, baggage->whole);
-    put_ours(r->headers_in, r);
+    put_ours(r->headers_in, r, req);
     if (is_failover(req)) {
         put(r->headers_in, "$WSFO", "true");
     }

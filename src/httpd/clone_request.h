@@ -72,6 +72,8 @@ typedef struct clone_request_t {
     unsigned int is_given : 1;  /**< the client has part of an answer */
     unsigned int is_repeated : 1; /**< a member was asked twice, once */
     unsigned int is_excused : 1;  /**< and took the connection */
+    unsigned int tells_own_port : 1; /**< the member is told the port of the
+                                          connection, not of the Host header */
 } clone_request_t;
 
 /**

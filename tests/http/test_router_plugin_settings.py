@@ -74,3 +74,51 @@ def test_the_buffer_size_of_a_balancer_s_own_section_wins(plugin, clones):
     for length, status in ((1000, 200), (1001, 502)):
         assert site.request("PUT", by_mode("A reset"), body=b"x" * length,
                             headers=cookie("A", "B")).status == status
+
+
+def test_the_port_that_is_told_is_the_one_the_file_prefers(plugin, clones):
+    one = clones("A")
+
+    def text(word):
+        return simple(one).replace("<Config", "<Config "
+                                   f'AppServerPortPreference="{word}"', 1)
+
+    site = plugin(text("HostHeader"))
+    for word, port in (("HostHeader", 8443), ("WebserverPort", site.port),
+                       ("HostHeader", 8443)):
+        if word == "WebserverPort" or one["A"].requests:
+            site.cfg.change(site, text(word))
+        site.get("/shop/x", headers={"Host": "shop.example:8443"})
+        seen = one["A"].requests[-1]["headers"]
+        assert seen["$wssp"] == str(port)
+        assert seen["host"] == "shop.example:8443"
+
+
+def test_a_body_waits_for_100_continue_where_the_file_says_so(plugin, clones):
+    two = clones("A", "B")
+
+    def text(waits):
+        return config(
+            hosts("hosts", "*:*"), uris("URIs", "/*"),
+            cluster("Shop", [server(c, ServerIOTimeout=1,
+                                    WaitForContinue=waits)
+                             for c in two.values()]), route("Shop"))
+
+    def expected(method):
+        site.request(method, "/x", headers=cookie("A"),
+                     body=b"x" * 1000 if method == "POST" else None)
+        return two["A"].requests[-1]["headers"].get("expect")
+
+    site = plugin(text("false"))
+    site.log.allow("AH|CR0220")
+    assert expected("POST") is None
+    site.cfg.change(site, text("true"))
+    assert expected("POST").lower() == "100-continue"
+    assert expected("GET") is None
+    # who does not say it has not got the body: another one may be asked
+    two["A"].freeze()
+    answer = site.post("/x", body=b"x" * 1000, headers=cookie("A", "B"))
+    assert served(answer)[0] == "B" and answer.json["body_len"] == 1000
+    two["A"].thaw()
+    site.cfg.change(site, text("false"))
+    assert expected("POST") is None

@@ -69,7 +69,7 @@ START_TEST(a_server_has_a_seat_with_all_that_the_file_says)
 {
     const clone_plugin_cluster_t *cluster = cluster_of(
         server_of("a", "LoadBalanceWeight=\"20\" ConnectTimeout=\"3\" "
-                  "ServerIOTimeout=\"-9\"", HTTP_1));
+                  "ServerIOTimeout=\"-9\" WaitForContinue=\"true\"", HTTP_1));
     const apr_array_header_t *seats = clone_seats_make(cluster, 0, p);
     const clone_seat_t *seat = (const void *)seats->elts;
 
@@ -81,6 +81,7 @@ START_TEST(a_server_has_a_seat_with_all_that_the_file_says)
     ck_assert_int_eq(seat->io_sec, 9);
     ck_assert_int_eq(seat->io_downs, 1);
     ck_assert_int_eq(seat->retry_sec, 7);
+    ck_assert_int_eq(seat->is_waited_for, 1);
     ck_assert_ptr_eq(clone_seats_at(seats, "http://one:80"), seat);
     ck_assert_ptr_null(clone_seats_at(seats, "http://one:81"));
 }
