@@ -47,6 +47,7 @@
 #include "clone_config_limit.h"
 #include "clone_config_match.h"
 #include "clone_config_method.h"
+#include "clone_config_socket.h"
 #include "clone_filter.h"
 #include "clone_hooks.h"
 #include "clone_keep.h"
@@ -83,6 +84,7 @@ static void register_hooks(apr_pool_t *p)
     ap_register_provider(p, PROXY_LBMETHOD, CLONE_CONFIG_METHOD_NAME, "0",
                          &clone_config_method);
     clone_config_limit_register();
+    clone_config_socket_register();
     ap_hook_pre_config(clone_config_prepare, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(clone_server_check, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(clone_config_start, NULL, balancer,

@@ -132,6 +132,15 @@ static clone_seat_t *add_seat(apr_array_header_t *seats,
     return seat;
 }
 
+/* A tunnel of mod_proxy has one time-out, for both ways together. */
+static int socket_sec_of(const clone_plugin_server_t *server)
+{
+    int sec = server->ws_idle_timeout_sec >= 0 ? server->ws_idle_timeout_sec
+                                               : server->ws_io_timeout_sec;
+
+    return sec > 0 ? sec : 0;
+}
+
 static void add_server(apr_array_header_t *seats,
                        const clone_plugin_cluster_t *cluster,
                        const clone_plugin_server_t *server, int is_https,
@@ -159,6 +168,7 @@ static void add_server(apr_array_header_t *seats,
     seat->io_sec = server->io_timeout_sec;
     seat->io_downs = server->io_timeout_downs;
     seat->retry_sec = cluster->retry_sec;
+    seat->socket_sec = socket_sec_of(server);
     seat->is_waited_for = server->wait_for_continue;
 }
 

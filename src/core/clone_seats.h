@@ -38,6 +38,8 @@ typedef struct clone_seat_t {
     int io_sec;        /**< 0: none is set */
     int io_downs;      /**< 1: who times out is down then */
     int retry_sec;     /**< stays down so long */
+    int socket_sec;    /**< a WebSocket that is quiet for so long ends; 0: none
+                            is set */
     int is_waited_for; /**< 1: a body goes out when it says 100 Continue */
 } clone_seat_t;
 

@@ -13,6 +13,7 @@
  *   clone_config_watch    the file has changed
  *   clone_config_match    a request's host and path decide
  *   clone_config_method   requests without a session
+ *   clone_config_socket   time-outs of WebSockets
  */
 
 #include <apr_global_mutex.h>

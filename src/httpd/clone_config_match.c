@@ -241,6 +241,7 @@ int clone_config_attempt(request_rec *r, proxy_worker *worker,
                           && edition->plugin->prefers_server_port;
     seat = side != NULL ? clone_seats_at(side->seats, worker->s->name_ex)
                         : NULL;
+    req->socket_sec = seat != NULL ? seat->socket_sec : 0;
     if (seat != NULL) {
         req->shown->failontimeout = seat->io_downs;
         if (seat->server != NULL && seat->server->marks_busy_down) {

@@ -120,10 +120,10 @@ static void note_server(clone_findings_t *findings,
     unused.line = server->line;
     note_unused(&unused, server->max_connections > 0,
                 "MaxConnections has no effect");
-    note_unused(&unused, server->ws_io_timeout_sec >= 0
-                         || server->ws_idle_timeout_sec >= 0,
-                "time-outs of WebSocket have no effect, "
-                "ProxyWebsocketIdleTimeout has");
+    note_unused(&unused, server->ws_io_timeout_sec > 0
+                         && server->ws_idle_timeout_sec >= 0,
+                "wsServerIOTimeout has no effect beside "
+                "wsServerIdleTimeout");
     note_unused(&unused, server->io_timeout_sec == 0,
                 "without a ServerIOTimeout, ProxyTimeout holds");
 }

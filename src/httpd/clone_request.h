@@ -60,6 +60,10 @@ typedef struct clone_request_t {
     apr_time_t wait_end;        /**< it waits for a place until then; 0: it has
                                      not begun to */
     unsigned int detours;       /**< times it did not wait for whom it had */
+    int socket_sec;             /**< time-out of a WebSocket; 0: httpd's */
+    request_rec *socket_of;     /**< whose WebSocket it may become */
+    conn_rec *socket_to;        /**< the member's end of it */
+    ap_filter_t *socket_filter; /**< waits for it, or NULL */
     unsigned int is_over : 1;   /**< no further attempt */
     unsigned int is_full : 1;   /**< because its member had no place */
     unsigned int is_inside : 1; /**< within our scheme_handler */

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What single settings of plugin-cfg.xml do to requests."""
 
+import select
+
+import pytest
+
 from plugin_cfg import cluster, config, hosts, route, server, simple, uris
 from router import cookie, served
+from websocket import Socket, SocketClone
 
 
 def by_mode(*modes, path="/shop"):
@@ -122,3 +127,70 @@ def test_a_body_waits_for_100_continue_where_the_file_says_so(plugin, clones):
     two["A"].thaw()
     site.cfg.change(site, text("false"))
     assert expected("POST") is None
+
+
+@pytest.fixture
+def sockets():
+    """Two clones that speak WebSocket, by id."""
+    started = [SocketClone(name, "http") for name in "AB"]
+    yield {clone.id: clone for clone in started}
+    for clone in started:
+        clone.close()
+
+
+SOCKETS = [  # ServerIOTimeout and httpd's own, WebSocket's, is ended in time
+    (30, {"wsServerIdleTimeout": 1}, True),
+    (30, {"wsServerIOTimeout": 1}, True),
+    (30, {"wsServerIOTimeout": 30, "wsServerIdleTimeout": 1}, True),
+    (1, {}, True),
+    (1, {"wsServerIdleTimeout": 30}, False),
+    (1, {"wsServerIOTimeout": 1, "wsServerIdleTimeout": 30}, False),
+    (30, {"wsServerIdleTimeout": 0}, False),
+]
+
+
+@pytest.mark.parametrize("timeout, attributes, is_ended", SOCKETS)
+def test_a_quiet_websocket_ends_when_the_file_says_so(
+        plugin, sockets, timeout, attributes, is_ended):
+    site = plugin(config(
+        hosts("hosts", "*:*"), uris("URIs", "/*"),
+        cluster("Shop", [server(c, ServerIOTimeout=timeout, **attributes)
+                         for c in sockets.values()]), route("Shop")),
+        after=f"Timeout {timeout}\n")
+    site.log.allow("AH")
+    with Socket(site.port, cookie("B")) as ws:
+        assert ws.status == 101 and ws.say("one") == "B:one"
+        if is_ended:
+            # a frame of its own accord is what would come otherwise
+            assert ws.stream.read(1) == b""
+        else:
+            assert select.select([ws.socket], [], [], 3)[0] == []
+            assert ws.say("two") == "B:two"
+
+
+def test_a_handshake_has_the_time_of_any_other_request(plugin, clones):
+    one = clones("A")
+    site = plugin(config(
+        hosts("hosts", "*:*"), uris("URIs", "/*"),
+        cluster("Shop", [server(one["A"], ServerIOTimeout=1,
+                                wsServerIdleTimeout=30)]), route("Shop")))
+    site.log.allow("AH|CR0220")
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade",
+               **cookie("A")}
+    assert site.get(by_mode("A hang", path=""), headers=upgrade).status == 504
+    assert site.get("/x", headers=upgrade).status == 200
+
+
+def test_a_connection_goes_on_after_a_handshake_that_was_refused(
+        plugin, clones):
+    two = clones("A", "B")
+    site = plugin(config(
+        hosts("hosts", "*:*"), uris("URIs", "/*"),
+        cluster("Shop", [server(c, wsServerIdleTimeout=1)
+                         for c in two.values()]), route("Shop")))
+    with site.client() as client:
+        for clone in "ABAB":
+            upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
+            for more in (upgrade, {}):
+                assert served(client.get("/x", headers={
+                    **cookie(clone), **more}))[0] == clone

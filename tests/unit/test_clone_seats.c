@@ -118,6 +118,26 @@ START_TEST(backups_sit_behind_in_their_order_and_the_idle_nowhere)
 }
 END_TEST
 
+static const struct { const char *attributes; int sec; } sockets[] = {
+    { "", 0 },
+    { "wsServerIdleTimeout=\"30\"", 30 },
+    { "wsServerIOTimeout=\"20\"", 20 },
+    { "wsServerIOTimeout=\"20\" wsServerIdleTimeout=\"30\"", 30 },
+    { "wsServerIOTimeout=\"40\" wsServerIdleTimeout=\"30\"", 30 },
+    { "wsServerIOTimeout=\"20\" wsServerIdleTimeout=\"0\"", 0 },
+    { "wsServerIOTimeout=\"-1\" wsServerIdleTimeout=\"-1\"", 0 }
+};
+
+START_TEST(a_socket_is_quiet_for_so_long_at_most)
+{
+    const apr_array_header_t *seats = clone_seats_make(
+        cluster_of(server_of("a", sockets[_i].attributes, HTTP_1)), 0, p);
+
+    ck_assert_int_eq(((const clone_seat_t *)(const void *)seats->elts)
+                     ->socket_sec, sockets[_i].sec);
+}
+END_TEST
+
 START_TEST(one_address_has_one_seat)
 {
     ck_assert_str_eq(
@@ -220,6 +240,8 @@ int main(void)
     tcase_add_test(tests, weights_beyond_the_range_keep_their_proportion);
     tcase_add_test(tests,
                    backups_sit_behind_in_their_order_and_the_idle_nowhere);
+    tcase_add_loop_test(tests, a_socket_is_quiet_for_so_long_at_most, 0,
+                        (int)(sizeof(sockets) / sizeof(sockets[0])));
     tcase_add_test(tests, one_address_has_one_seat);
     tcase_add_test(tests, the_clusters_address_sits_behind_all_without_a_route);
     tcase_add_test(tests, two_transports_make_two_sides);
