@@ -18,6 +18,8 @@ typedef struct clone_limit_conf_t {
     apr_int64_t most;  /**< requests under way to a member; 0: no limit */
     apr_int64_t queue; /**< that wait for it, at most */
     apr_int64_t wait;  /**< microseconds for which one does, at most */
+    apr_int64_t slow_start; /**< microseconds until a member that is back has
+                                 its whole share of new sessions; 0: none */
 } clone_limit_conf_t;
 
 /** Set every member to HA_UNSET. */
@@ -34,6 +36,28 @@ void clone_limit_conf_merge(clone_limit_conf_t *conf,
 
 /** Put the default where nothing is set. */
 void clone_limit_conf_fill(clone_limit_conf_t *conf);
+
+/**
+ * The part of its share of new sessions that a member has.
+ *
+ * Grows evenly from CLONE_SHARE_MIN to CLONE_SHARE_WHOLE.
+ *
+ * @param conf filled
+ * @param back since when it takes new sessions; 0 for one that is not back
+ * @return of CLONE_SHARE_WHOLE
+ */
+unsigned int clone_limit_share(const clone_limit_conf_t *conf,
+                               apr_time_t back, apr_time_t now);
+
+/**
+ * Draw whether a new session may go to a member.
+ *
+ * @param share of CLONE_SHARE_WHOLE
+ * @param seed differs from one session and member to the other; the same seed
+ *        draws the same
+ * @return 1 when it may
+ */
+int clone_limit_draw(unsigned int share, apr_uint64_t seed);
 
 /**
  * Until when a request may wait.

@@ -287,6 +287,17 @@
 #define CLONE_PAUSE_MIN_USEC (2 * 1000LL)
 #define CLONE_PAUSE_MAX_USEC (20 * 1000LL)
 
+/** Microseconds in which a member that is back gets its whole share, and the
+ * parts that are told apart: one in a hundred goes there from the first on. */
+#define CLONE_SLOW_START_MIN_USEC (1000000LL)
+#define CLONE_SLOW_START_MAX_USEC (3600 * 1000000LL)
+#define CLONE_SHARE_WHOLE 1000
+#define CLONE_SHARE_MIN 10
+
+/** Microseconds of an error after which it is one, and not an attempt that is
+ * about to be judged. */
+#define CLONE_AWAY_USEC (1000000LL)
+
 /** Microseconds between two lines of the log about one member that turns
  * requests away. */
 #define CLONE_FULL_TOLD_USEC (10 * 1000000LL)

@@ -13,6 +13,7 @@
 
 #include "clone_decision.h"
 #include "clone_shared.h"
+#include "clone_track.h"
 #include "log_tags.h"
 
 APLOG_USE_MODULE(proxy_balancer_clone);
@@ -368,8 +369,20 @@ static int is_last_usable(const clone_request_t *req,
     return 1;
 }
 
+/* It will be back one day, and cold. */
+static void note_away(clone_request_t *req, const request_rec *r,
+                      const proxy_worker *worker)
+{
+    clone_slot_no slot = req->conf.limit.slow_start > 0
+                         ? clone_track_member(req, r, worker) : 0;
+
+    if (slot != 0) {
+        clone_board_watch(clone_track_board(), slot, 0, 1, apr_time_now());
+    }
+}
+
 /* Down, if it failed often enough; else as before the attempt. */
-static void mark(const clone_request_t *req, request_rec *r,
+static void mark(clone_request_t *req, request_rec *r,
                  proxy_worker *worker, unsigned int before,
                  unsigned int failures)
 {
@@ -384,6 +397,7 @@ static void mark(const clone_request_t *req, request_rec *r,
     }
     worker->s->error_time = apr_time_now();
     worker->s->status |= PROXY_WORKER_IN_ERROR;
+    note_away(req, r, worker);
     if (failures == req->conf.retry.failures) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, CRLOG(0222)
                       "%s: %s is down after %u failures in a row, the next "

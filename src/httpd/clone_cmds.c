@@ -509,6 +509,10 @@ const command_rec clone_cmds[] = {
                       ANYWHERE, "Off, or requests that a member may have at a "
                       "time, and queue=NUMBER that wait for it for "
                       "wait=INTERVAL, if they have a session (default Off)"),
+    AP_INIT_TAKE1("ProxyCloneSlowStart", clone_limit_set_slow_start, NULL,
+                  ANYWHERE, "Off, or the time over which a member that is "
+                  "back gets more and more new sessions, 1s to 1h (default "
+                  "Off)"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };
 

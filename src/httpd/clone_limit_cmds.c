@@ -59,6 +59,7 @@ const char *clone_limit_set_most(cmd_parms *cmd, void *unused, int argc,
     }
     clone_limit_conf_init(&limit);
     clone_limit_conf_fill(&limit);
+    limit.slow_start = HA_UNSET;
     if (argc > 1 || apr_cstr_casecmp(argv[0], "Off") != 0) {
         error = clone_retry_take_number(&limit.most, cmd, "", argv[0], 1,
                                         CLONE_IN_FLIGHT_MAX);
@@ -70,4 +71,26 @@ const char *clone_limit_set_most(cmd_parms *cmd, void *unused, int argc,
         clone_limit_conf_merge(&conf->limit, &conf->limit, &limit);
     }
     return error;
+}
+
+const char *clone_limit_set_slow_start(cmd_parms *cmd, void *unused,
+                                       const char *arg)
+{
+    clone_conf_t *conf;
+    const char *error = clone_cmds_scope(&conf, cmd);
+    apr_interval_time_t time = 0;
+
+    if (error != NULL) {
+        return error;
+    }
+    if (apr_cstr_casecmp(arg, "Off") != 0
+        && (ha_interval_parse(&time, arg) != HA_INTERVAL_OK
+            || time < CLONE_SLOW_START_MIN_USEC
+            || time > CLONE_SLOW_START_MAX_USEC)) {
+        return apr_psprintf(cmd->pool, "%s must be Off, or between 1s and 1h, "
+                            "with a unit (ms, s, m, h; default s), not '%s'",
+                            cmd->cmd->name, arg);
+    }
+    conf->limit.slow_start = time;
+    return NULL;
 }

@@ -15,4 +15,8 @@
 const char *clone_limit_set_most(cmd_parms *cmd, void *unused, int argc,
                                  char *const argv[]);
 
+/** ProxyCloneSlowStart Off|interval */
+const char *clone_limit_set_slow_start(cmd_parms *cmd, void *unused,
+                                       const char *arg);
+
 #endif

@@ -258,13 +258,90 @@ static proxy_worker *find_by_session(proxy_balancer *balancer,
 typedef struct asker_t {
     clone_request_t *req;
     const request_rec *r;
+    apr_uint64_t seed; /* of what this session draws */
+    apr_time_t now;
 } asker_t;
+
+/* Whether a member takes new sessions, and not just for the moment. */
+static int is_here(const asker_t *asker, const proxy_worker *worker)
+{
+    const clone_health_member_t *member = clone_attempt_health(worker);
+
+    if (!PROXY_WORKER_IS_INITIALIZED(worker)
+        || (worker->s->status & UNFIT_BITS)
+        || PROXY_WORKER_IS_DRAINING(worker)
+        || (member != NULL && clone_health_failures(member)
+                              >= asker->req->conf.retry.failures)) {
+        return 0;
+    }
+    return !(worker->s->status & PROXY_WORKER_IN_ERROR)
+           || asker->now - worker->s->error_time < CLONE_AWAY_USEC;
+}
+
+/* New sessions come often enough to see who was away. Whom nobody has seen
+ * before has been added, unless all are new. */
+static void watch_members(const asker_t *asker, const proxy_balancer *balancer)
+{
+    clone_board_t *board = clone_track_board();
+    clone_slot_no all = clone_track_balancer(asker->req, asker->r);
+    apr_time_t unseen = 1;
+    unsigned int i;
+
+    if (all != 0) {
+        clone_board_watch(board, all, 1, asker->now, asker->now);
+        if (asker->now - clone_board_back(board, all) > CLONE_AWAY_USEC) {
+            unseen = asker->now;
+        }
+    }
+    for (i = 0; i < (unsigned int)balancer->workers->nelts; i++) {
+        const proxy_worker *worker = worker_at(balancer, i);
+        clone_slot_no slot = clone_track_member(asker->req, asker->r, worker);
+
+        if (slot != 0) {
+            clone_board_watch(board, slot, is_here(asker, worker), unseen,
+                              asker->now);
+        }
+    }
+}
+
+/* Whether a member is back for so short that this session is for others. */
+static int is_spared(const asker_t *asker, const proxy_worker *worker)
+{
+    const clone_limit_conf_t *limit = &asker->req->conf.limit;
+    clone_slot_no slot;
+    unsigned int share;
+
+    if (limit->slow_start <= 0) {
+        return 0;
+    }
+    slot = clone_track_member(asker->req, asker->r, worker);
+    share = slot == 0 ? CLONE_SHARE_WHOLE
+                      : clone_limit_share(limit, clone_board_back(
+                                              clone_track_board(), slot),
+                                          asker->now);
+    return share < CLONE_SHARE_WHOLE
+           && !clone_limit_draw(share, asker->seed ^ worker->s->hash.def);
+}
 
 static int is_out(const asker_t *asker, const proxy_worker *worker)
 {
     return clone_request_is_tried(asker->req, worker)
            || is_left_to_others(asker->req, worker)
-           || clone_admit_is_full(asker->req, asker->r, worker);
+           || clone_admit_is_full(asker->req, asker->r, worker)
+           || is_spared(asker, worker);
+}
+
+static void begin(asker_t *asker, const proxy_balancer *balancer,
+                  clone_request_t *req, const request_rec *r)
+{
+    memset(asker, 0, sizeof(*asker));
+    asker->req = req;
+    asker->r = r;
+    if (req->conf.limit.slow_start > 0) {
+        asker->now = apr_time_now();
+        asker->seed = (apr_uint64_t)asker->now ^ (apr_uintptr_t)r;
+        watch_members(asker, balancer);
+    }
 }
 
 /* Least loaded by byrequests' rule, of those that did not fail this request. */
@@ -298,34 +375,40 @@ static proxy_worker *find_last_resort(const proxy_balancer *balancer,
 /*
  * The method under ours knows nothing of members that failed this very
  * request, with retry=0 it would offer them again until attempts run out; nor
- * of members that another request is trying, or that are full.
+ * of members that another request is trying, that are full, or just back.
  */
 static proxy_worker *find_by_base(proxy_balancer *balancer,
                                   proxy_balancer_method *base,
                                   clone_request_t *req, request_rec *r)
 {
-    proxy_worker *worker = base->finder(balancer, r);
-    int is_offered = worker != NULL && !clone_request_is_tried(req, worker);
-    int is_full = is_offered && clone_admit_is_full(req, r, worker);
+    proxy_worker *worker;
     proxy_worker *other;
     asker_t asker;
+    int is_offered;
+    int is_full;
+    int is_passed;
 
-    if (is_offered && !is_full && is_mine_to_try(req, worker)) {
+    begin(&asker, balancer, req, r);
+    worker = base->finder(balancer, r);
+    is_offered = worker != NULL && !clone_request_is_tried(req, worker);
+    is_full = is_offered && clone_admit_is_full(req, r, worker);
+    is_passed = is_full || (is_offered && is_spared(&asker, worker));
+    if (is_offered && !is_passed && is_mine_to_try(req, worker)) {
         return worker;
     }
-    asker.req = req;
-    asker.r = r;
     other = ap_proxy_balancer_get_best_worker(balancer, r, is_untried_better,
                                               &asker);
     if (other != NULL && !is_out(&asker, other)) {
         if (is_full) {
             clone_admit_pass(req, r, worker);
+        }
+        if (is_passed) {
             account(balancer, base, other, r->server);
         }
         return other;
     }
     /* When all are full, it waits where it was sent. */
-    return is_full && is_mine_to_try(req, worker)
+    return is_passed && is_mine_to_try(req, worker)
                ? worker : find_last_resort(balancer, req);
 }
 

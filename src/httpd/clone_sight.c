@@ -20,6 +20,9 @@ static void look_at_limit(clone_sight_t *sight, const clone_conf_t *conf,
     if (most > 0 && (sight->most == 0 || most < sight->most)) {
         sight->most = most;
     }
+    if (conf->limit.slow_start > sight->slow_start) {
+        sight->slow_start = conf->limit.slow_start;
+    }
 }
 
 static void look_at_copies(clone_sight_t *sight, apr_uint32_t *idle_sec)
@@ -49,6 +52,16 @@ static void look_at_copies(clone_sight_t *sight, apr_uint32_t *idle_sec)
     }
 }
 
+static unsigned int share_of(const clone_sight_t *sight, apr_time_t back,
+                             apr_time_t now)
+{
+    clone_limit_conf_t limit;
+
+    memset(&limit, 0, sizeof(limit));
+    limit.slow_start = sight->slow_start;
+    return clone_limit_share(&limit, back, now);
+}
+
 /*
  * Counted are sessions that were used since there is a table: for as long as
  * one may idle, there may be others. So there may after one found no room.
@@ -68,6 +81,7 @@ static void look_at_counts(clone_sight_t *sight, clone_slot_no slot,
     sight->facts.is_exact = sight->is_routed && now >= whole
                             && now >= clone_board_missed(board, slot);
     sight->facts.in_flight = clone_board_flights(board, slot);
+    sight->share = share_of(sight, clone_board_back(board, slot), now);
     sight->waiting = queue != 0 ? clone_board_flights(board, queue) : 0;
     for (i = 0; i < CLONE_BOARD_COUNTS; i++) {
         sight->counts[i] = clone_board_counted(board, slot,
@@ -91,6 +105,7 @@ static void look_at(clone_sight_t *sight, const clone_person_t *person,
     sight->person = person;
     sight->intent = clone_intent_find(intents, person->balancer, person->id);
     sight->facts.quiet = -1;
+    sight->share = CLONE_SHARE_WHOLE;
     look_at_copies(sight, &idle_sec);
     if (slot != 0) {
         look_at_counts(sight, slot, tally, idle_sec, now);
@@ -191,12 +206,14 @@ static const char *write_limit(const clone_sight_t *sight, apr_pool_t *p)
     return apr_psprintf(
         p, "\"max_in_flight\":%s,\"waiting\":%u,\"waited\":%"
         APR_UINT64_T_FMT ",\"refused\":%" APR_UINT64_T_FMT ",\"expired\":%"
-        APR_UINT64_T_FMT ",\"passed\":%" APR_UINT64_T_FMT,
+        APR_UINT64_T_FMT ",\"passed\":%" APR_UINT64_T_FMT
+        ",\"slow_start_share\":%.3f",
         sight->most > 0 ? apr_psprintf(p, "%u", sight->most) : "null",
         sight->waiting, sight->counts[CLONE_BOARD_WAITED],
         sight->counts[CLONE_BOARD_REFUSED],
         sight->counts[CLONE_BOARD_EXPIRED],
-        sight->counts[CLONE_BOARD_PASSED]);
+        sight->counts[CLONE_BOARD_PASSED],
+        (double)sight->share / CLONE_SHARE_WHOLE);
 }
 
 static const char *write_counts(const clone_sight_t *sight, apr_pool_t *p)
@@ -304,6 +321,11 @@ static double waiting_of(const clone_sight_t *sight)
     return sight->waiting;
 }
 
+static double share_part_of(const clone_sight_t *sight)
+{
+    return (double)sight->share / CLONE_SHARE_WHOLE;
+}
+
 static double waited_of(const clone_sight_t *sight)
 {
     return (double)sight->counts[CLONE_BOARD_WAITED];
@@ -356,6 +378,8 @@ static const struct {
     { "proxy_clone_in_flight", "requests under way", in_flight_of },
     { "proxy_clone_max_in_flight", "that there may be, 0 for any number",
       most_of },
+    { "proxy_clone_slow_start_share",
+      "part of its share of new sessions that it gets", share_part_of },
     { "proxy_clone_waiting", "requests that wait for a place", waiting_of },
     { "proxy_clone_waited_total", "requests that did", waited_of, 1 },
     { "proxy_clone_refused_total",

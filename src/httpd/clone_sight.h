@@ -29,6 +29,8 @@ typedef struct clone_sight_t {
     apr_time_t last;      /**< end of the last request; 0: there was none */
     unsigned int most;    /**< requests that it may have at a time, where that
                                is least; 0: any number */
+    apr_int64_t slow_start; /**< where it takes longest */
+    unsigned int share;   /**< of new sessions, of CLONE_SHARE_WHOLE */
     unsigned int waiting; /**< requests that wait for it */
     apr_uint64_t counts[CLONE_BOARD_COUNTS];
     apr_time_t drained;   /**< since when it drains; 0: it does not */

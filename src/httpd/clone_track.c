@@ -178,6 +178,13 @@ clone_slot_no clone_track_member(clone_request_t *req, const request_rec *r,
     return slot_of(track_of(req, r), worker);
 }
 
+/* No member has an empty name. */
+clone_slot_no clone_track_balancer(clone_request_t *req, const request_rec *r)
+{
+    return clone_board_slot(the_board, &track_of(req, r)->key,
+                            span_of("", 0));
+}
+
 void clone_track_land(const request_rec *r)
 {
     const request_rec *at;

@@ -46,6 +46,14 @@ int clone_track_end(request_rec *r);
 clone_slot_no clone_track_member(clone_request_t *req, const request_rec *r,
                                  const proxy_worker *worker);
 
+/**
+ * The number of this request's balancer, for what concerns all its members.
+ *
+ * @return 0 when there are too many
+ */
+clone_slot_no clone_track_balancer(clone_request_t *req,
+                                   const request_rec *r);
+
 /** This request, and those it was redirected from, are at no member now. */
 void clone_track_land(const request_rec *r);
 

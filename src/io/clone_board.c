@@ -47,8 +47,10 @@ typedef struct slot_t {
     apr_time_t checked;    /* when that was compared to the cells */
     apr_uint32_t flights;  /* those that found no cell */
     apr_int32_t excess;    /* by which the sum was wrong then */
-    apr_uint32_t spare[2];
+    apr_time_t back;       /* since when it serves; 0: nobody has looked */
 } slot_t;
+
+#define AWAY ((apr_time_t)-1) /* as a time since when: it does not */
 
 /* What became of requests that a limit concerned. */
 typedef struct tale_t {
@@ -199,6 +201,33 @@ apr_time_t clone_board_drain(clone_board_t *board, clone_slot_no slot,
         return now;
     }
     return was;
+}
+
+apr_time_t clone_board_back(clone_board_t *board, clone_slot_no slot)
+{
+    apr_time_t since = __atomic_load_n(&board->slot[slot].back,
+                                       __ATOMIC_RELAXED);
+
+    return since == AWAY ? 0 : since;
+}
+
+void clone_board_watch(clone_board_t *board, clone_slot_no slot, int is_here,
+                       apr_time_t unseen, apr_time_t now)
+{
+    apr_time_t *back = &board->slot[slot].back;
+    apr_time_t was = __atomic_load_n(back, __ATOMIC_RELAXED);
+
+    if (!is_here) {
+        if (was != AWAY) {
+            __atomic_store_n(back, AWAY, __ATOMIC_RELAXED);
+        }
+        return;
+    }
+    if (was == AWAY || was == 0) {
+        (void)__atomic_compare_exchange_n(back, &was,
+                                          was == 0 ? unseen : now, 0,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
 }
 
 /* ---- requests under way -------------------------------------------------- */

@@ -124,6 +124,19 @@ apr_time_t clone_board_drain(clone_board_t *board, clone_slot_no slot,
                              int is_draining, apr_time_t now);
 
 /**
+ * Note whether a member takes new sessions.
+ *
+ * @param is_here 1 when it does
+ * @param unseen since when it does, if nobody has looked before; not 0
+ * @param now since when, if it did not before
+ */
+void clone_board_watch(clone_board_t *board, clone_slot_no slot, int is_here,
+                       apr_time_t unseen, apr_time_t now);
+
+/** @return since when it does; 0 when it does not, or nobody has looked */
+apr_time_t clone_board_back(clone_board_t *board, clone_slot_no slot);
+
+/**
  * Count a request of this process as under way.
  *
  * @return for clone_board_leave(), by the same process

@@ -35,6 +35,11 @@ WRONG = [
     ("ProxyCloneMaxInFlight 5 wait=", "not ''"),
     ("ProxyCloneMaxInFlight 5 3s",
      "takes queue= and wait= behind the number, not '3s'"),
+    ("ProxyCloneSlowStart 0", "ProxyCloneSlowStart must be Off, or between 1s "
+     "and 1h, with a unit (ms, s, m, h; default s), not '0'"),
+    ("ProxyCloneSlowStart 61m", "not '61m'"),
+    ("ProxyCloneSlowStart On", "not 'On'"),
+    ("ProxyCloneSlowStart 1m 2m", "ProxyCloneSlowStart takes one argument"),
     ("ProxyCloneStateDir a b", "ProxyCloneStateDir takes one argument"),
     ("<VirtualHost *:1>\nProxyCloneSessions 1000\n</VirtualHost>",
      "cannot occur within"),

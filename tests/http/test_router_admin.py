@@ -224,6 +224,7 @@ def test_numbers_for_prometheus(site):
             f"proxy_clone_{n}" for n in (
                 "sessions", "sessions_exact", "in_flight", "usable",
                 "last_request_timestamp_seconds", "draining",
-                    "max_in_flight", "waiting", "waited_total",
-                    "refused_total", "expired_total", "passed_total",
+                "max_in_flight", "slow_start_share", "waiting",
+                "waited_total", "refused_total", "expired_total",
+                "passed_total",
                 "safe_to_stop")), line

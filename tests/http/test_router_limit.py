@@ -6,6 +6,7 @@ import concurrent.futures
 import http.client
 import os
 import signal
+import time
 
 import pytest
 
@@ -27,12 +28,13 @@ STATUS = ("<Location /status>\nSetHandler server-status\n</Location>\n"
 
 @pytest.fixture
 def make(httpd, clones):
-    def factory(limit, before="", ids="ABC", room=ROOM, inside="", **kw):
-        members = clones(*ids)
-        server = httpd(shop(members, f"ProxyCloneRouting On\n{limit}\n"
+    def factory(limit, before="", ids="ABC", room=ROOM, inside="",
+                members=""):
+        three = clones(*ids)
+        server = httpd(shop(three, f"ProxyCloneRouting On\n{limit}\n"
                             + inside, before=ADMIN + TELL + STATUS + room
-                            + before), own=OWN, **kw)
-        server.clones = members
+                            + before, members=members), own=OWN)
+        server.clones = three
         server.page = Manager(server)
         server.admin = Admin(server)
         server.log.allow("CR0250")
@@ -151,8 +153,6 @@ def test_who_waits_in_vain_is_told_so_in_time(make, ask, limit, more, least,
     first = fill(site, ask, "A", 1)
     answer = site.get("/", headers=cookie("A"))
     assert answer.status == 503 and answer.header("Retry-After")
-    assert least * 1000 <= int(site.wait_access(1)[-1]["usec"]) / 1000 \
-        or least == 0
     spent = int(answer.header("X-Decision").rsplit(":", 1)[1]) / 1000
     assert least <= spent + 0.05 and spent < most
     said = site.admin.member("A")
@@ -279,3 +279,98 @@ def test_one_balancer_may_say_off_and_the_metrics_say_all(make, ask):
     site.clones["A"].behave("normal")
     for one in asked:
         assert served(one.result())[0] == "A"
+
+
+# ---- slow start --------------------------------------------------------------
+
+def visitors(site, count):
+    """How many of so many new ones each clone got."""
+    got = dict.fromkeys(site.clones, 0)
+    for _ in range(count):
+        clone_id, reason = served(site.get("/"))
+        assert reason == "new"
+        got[clone_id] += 1
+    return got
+
+
+def away_and_back(site, clone_id):
+    site.admin.do("drain", clone_id)
+    assert visitors(site, 3)[clone_id] == 0
+    site.admin.do("undrain", clone_id)
+
+
+@pytest.mark.every_mpm
+def test_a_member_that_is_back_gets_few_new_sessions_and_all_its_own(make):
+    site = make("ProxyCloneSlowStart 1h\nProxyCloneFailures 1", room="",
+                members="retry=1")
+    allow_dead(site)
+    site.log.allow("AH")
+    site.log.allow("CR022")
+    # at first all are new, and share as ever
+    assert min(visitors(site, 30).values()) >= 5
+    site.clones["A"].kill9()
+    wait_until(lambda: visitors(site, 3)
+               and site.admin.member("A")["state"] == "down", 10, "A down")
+    site.clones["A"].start()
+    wait_until(lambda: served(site.get("/", headers=cookie("A")))[0] == "A",
+               10, "A back")
+    got = visitors(site, 60)
+    assert got["A"] <= 10 and min(got["B"], got["C"]) >= 15, got
+    assert site.admin.member("A")["slow_start_share"] < 0.1
+    for n in range(20):
+        assert served(site.get("/", headers=cookie("A", session=f"s{n}"))) \
+            == ("A", "first")
+
+
+def test_a_share_grows_until_it_is_whole(make):
+    site = make("ProxyCloneSlowStart 2s", room="")
+    visitors(site, 3)
+    site.admin.until("B", slow_start_share=1.0)
+    away_and_back(site, "A")
+    visitors(site, 3)
+    assert site.admin.member("B")["slow_start_share"] == 1.0
+    shares = []
+
+    def look():
+        shares.append(site.admin.member("A")["slow_start_share"])
+        return shares[-1] == 1.0
+
+    wait_until(look, 10, "the whole share")
+    assert shares == sorted(shares) and shares[0] < 0.9
+    got = visitors(site, 60)
+    assert min(got.values()) >= 15, got
+
+
+def test_a_member_that_is_added_starts_slowly(make):
+    site = make("ProxyCloneSlowStart 1h", room="")
+    whole = site.conf
+    line = site.clones["C"].member()
+    site.stop()
+    site.conf = whole.replace(line, "")
+    site.start()
+    visitors(site, 3)
+    time.sleep(1.2)         # later than all that were there at first
+    site.graceful(whole)
+    wait_until(lambda: site.admin.get("?balancer=shop&member=C").status == 200,
+               10, "C in the balancer")
+    got = visitors(site, 40)
+    assert got["C"] <= 8 and min(got["A"], got["B"]) >= 12, got
+
+
+def test_stand_ins_are_the_same_with_and_without_a_slow_start(httpd, clones,
+                                                              make):
+    site = make("ProxyCloneSlowStart 1h", room="")
+    other = httpd(shop(site.clones), own=OWN)
+    away_and_back(site, "A")
+    visitors(site, 3)
+    assert site.admin.member("A")["slow_start_share"] < 0.1
+    site.clones["B"].kill9()
+    for server in (site, other):
+        allow_dead(server)
+        server.log.allow("AH")
+    stand_ins = []
+    for n in range(40):
+        headers = cookie("B", session=f"s{n}")
+        stand_ins.append(served(site.get("/", headers=headers))[0])
+        assert served(other.get("/", headers=headers))[0] == stand_ins[-1]
+    assert 8 <= stand_ins.count("A") <= 32

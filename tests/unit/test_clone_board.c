@@ -107,6 +107,24 @@ START_TEST(times_are_kept)
 }
 END_TEST
 
+START_TEST(who_was_away_is_back_since_he_was_seen)
+{
+    clone_slot_no a = slot_of("x", "A");
+
+    ck_assert_int_eq(clone_board_back(board, a), 0);
+    clone_board_watch(board, a, 1, 10, 15);
+    clone_board_watch(board, a, 1, 7, 20);
+    ck_assert_int_eq(clone_board_back(board, a), 10);
+    clone_board_watch(board, a, 0, 7, 30);
+    ck_assert_int_eq(clone_board_back(board, a), 0);
+    clone_board_watch(board, a, 0, 7, 40);
+    clone_board_watch(board, a, 1, 7, 50);
+    clone_board_watch(board, a, 1, 7, 60);
+    ck_assert_int_eq(clone_board_back(board, a), 50);
+    ck_assert_int_eq(clone_board_back(board, slot_of("x", "B")), 0);
+}
+END_TEST
+
 /* ---- requests under way -------------------------------------------------- */
 
 static void *fly(void *unused)
@@ -416,6 +434,7 @@ int main(void)
     tcase_add_test(tests, too_many_members_are_none);
     tcase_add_test(tests, a_session_belongs_to_its_balancer);
     tcase_add_test(tests, times_are_kept);
+    tcase_add_test(tests, who_was_away_is_back_since_he_was_seen);
     tcase_add_test(tests, threads_leave_no_request_behind);
     tcase_add_test(tests, what_a_process_counted_ends_with_it);
     tcase_add_test(tests, there_are_never_more_than_the_limit);

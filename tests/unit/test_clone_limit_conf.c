@@ -14,7 +14,8 @@ static const struct {
 } members[] = {
     { "most", offsetof(clone_limit_conf_t, most), 0 },
     { "queue", offsetof(clone_limit_conf_t, queue), 64 },
-    { "wait", offsetof(clone_limit_conf_t, wait), 3000000 }
+    { "wait", offsetof(clone_limit_conf_t, wait), 3000000 },
+    { "slow_start", offsetof(clone_limit_conf_t, slow_start), 0 }
 };
 
 static apr_int64_t *member_at(clone_limit_conf_t *conf, int i)
@@ -57,7 +58,7 @@ END_TEST
 
 START_TEST(nobody_waits_for_longer_than_he_may)
 {
-    clone_limit_conf_t conf = { 1, 1, 500 };
+    clone_limit_conf_t conf = { 1, 1, 500, 0 };
 
     ck_assert_int_eq(clone_limit_end(&conf, 1000, 9000), 1500);
     ck_assert_int_eq(clone_limit_end(&conf, 1000, 1200), 1200);
@@ -65,6 +66,58 @@ START_TEST(nobody_waits_for_longer_than_he_may)
     ck_assert_int_eq(clone_limit_end(&conf, 1000, 800), 800);
     conf.wait = 0;
     ck_assert_int_eq(clone_limit_end(&conf, 1000, 9000), 1000);
+}
+END_TEST
+
+START_TEST(a_share_grows_evenly)
+{
+    static const struct {
+        apr_int64_t slow_start;
+        apr_time_t back;
+        apr_time_t now;
+        unsigned int share;
+    } rows[] = {
+        { 60000, 5000, 5000, CLONE_SHARE_MIN },
+        { 60000, 5000, 5300, CLONE_SHARE_MIN },
+        { 60000, 5000, 20000, 250 },
+        { 60000, 5000, 35000, 500 },
+        { 60000, 5000, 64999, 999 },
+        { 60000, 5000, 65000, CLONE_SHARE_WHOLE },
+        { 60000, 5000, 99000, CLONE_SHARE_WHOLE },
+        { 60000, 5000, 4000, CLONE_SHARE_WHOLE },
+        { 60000, 0, 35000, CLONE_SHARE_WHOLE },
+        { 0, 5000, 5000, CLONE_SHARE_WHOLE },
+        { CLONE_SLOW_START_MAX_USEC, 1, CLONE_SLOW_START_MAX_USEC / 2 + 1,
+          500 }
+    };
+    int i;
+
+    for (i = 0; i < LENGTH_OF(rows); i++) {
+        clone_limit_conf_t conf = { 0, 0, 0, rows[i].slow_start };
+
+        ck_assert_uint_eq(clone_limit_share(&conf, rows[i].back,
+                                            rows[i].now), rows[i].share);
+    }
+}
+END_TEST
+
+START_TEST(so_many_are_drawn_as_the_share_says)
+{
+    static const unsigned int shares[] = { 0, CLONE_SHARE_MIN, 250, 500,
+                                           CLONE_SHARE_WHOLE };
+    int i;
+
+    for (i = 0; i < LENGTH_OF(shares); i++) {
+        unsigned int wanted = 20 * shares[i];
+        unsigned int drawn = 0;
+        apr_uint64_t n;
+
+        for (n = 0; n < 20 * CLONE_SHARE_WHOLE; n++) {
+            drawn += clone_limit_draw(shares[i], 77777 + n * 13) != 0;
+        }
+        ck_assert_uint_le(drawn, wanted + wanted / 5);
+        ck_assert_uint_ge(drawn + wanted / 5, wanted);
+    }
 }
 END_TEST
 
@@ -100,6 +153,8 @@ int main(void)
     tcase_add_loop_test(tests, a_scope_wins_over_the_one_around_it, 0,
                         LENGTH_OF(members));
     tcase_add_test(tests, nobody_waits_for_longer_than_he_may);
+    tcase_add_test(tests, a_share_grows_evenly);
+    tcase_add_test(tests, so_many_are_drawn_as_the_share_says);
     tcase_add_test(tests, pauses_are_short_and_differ);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
