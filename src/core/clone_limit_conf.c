@@ -12,6 +12,7 @@ void clone_limit_conf_init(clone_limit_conf_t *conf)
     conf->queue = HA_UNSET;
     conf->wait = HA_UNSET;
     conf->slow_start = HA_UNSET;
+    conf->by_member = HA_UNSET;
 }
 
 void clone_limit_conf_merge(clone_limit_conf_t *conf,
@@ -22,12 +23,13 @@ void clone_limit_conf_merge(clone_limit_conf_t *conf,
     conf->queue = set_or(over->queue, base->queue);
     conf->wait = set_or(over->wait, base->wait);
     conf->slow_start = set_or(over->slow_start, base->slow_start);
+    conf->by_member = set_or(over->by_member, base->by_member);
 }
 
 void clone_limit_conf_fill(clone_limit_conf_t *conf)
 {
     static const clone_limit_conf_t defaults = {
-        0, CLONE_QUEUE_DEFAULT, CLONE_WAIT_DEFAULT_USEC, 0
+        0, CLONE_QUEUE_DEFAULT, CLONE_WAIT_DEFAULT_USEC, 0, 0
     };
 
     clone_limit_conf_merge(conf, &defaults, conf);

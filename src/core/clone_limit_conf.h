@@ -20,6 +20,7 @@ typedef struct clone_limit_conf_t {
     apr_int64_t wait;  /**< microseconds for which one does, at most */
     apr_int64_t slow_start; /**< microseconds until a member that is back has
                                  its whole share of new sessions; 0: none */
+    apr_int64_t by_member; /**< 1: plugin-cfg.xml may say most for a member */
 } clone_limit_conf_t;
 
 /** Set every member to HA_UNSET. */

@@ -101,7 +101,7 @@ typedef struct clone_plugin_server_t {
                                   (a negative ServerIOTimeout) */
     int ws_io_timeout_sec;   /**< the same for WebSocket; -1: not said */
     int ws_idle_timeout_sec; /**< WebSocket without traffic; -1: not said */
-    unsigned int max_connections; /**< per process; 0: no limit */
+    unsigned int max_connections; /**< at a time; 0: no limit */
     int marks_busy_down;   /**< 1: a 503 takes it down (MarkBusyDown) */
     int wait_for_continue; /**< 1: Expect: 100-continue on every request */
     int extended_handshake; /**< 1: asked for; has no effect */

@@ -207,3 +207,8 @@ const clone_seat_t *clone_seats_at(const apr_array_header_t *seats,
     }
     return NULL;
 }
+
+unsigned int clone_seats_most(const clone_seat_t *seat)
+{
+    return seat->server != NULL ? seat->server->max_connections : 0;
+}

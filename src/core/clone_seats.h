@@ -94,4 +94,7 @@ apr_array_header_t *clone_seats_make(const clone_plugin_cluster_t *cluster,
 const clone_seat_t *clone_seats_at(const apr_array_header_t *seats,
                                        const char *url);
 
+/** @return requests that a member may have at a time; 0: any number */
+unsigned int clone_seats_most(const clone_seat_t *seat);
+
 #endif

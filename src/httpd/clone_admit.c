@@ -15,6 +15,7 @@
 #include <mod_status.h>
 
 #include "clone_attempt.h"
+#include "clone_config.h"
 #include "clone_decision.h"
 #include "clone_track.h"
 #include "log_tags.h"
@@ -35,10 +36,23 @@ typedef struct line_t {
     apr_time_t begun;
 } line_t;
 
-unsigned int clone_admit_most(const clone_conf_t *conf,
+unsigned int clone_admit_most(const clone_conf_t *conf, server_rec *s,
+                              const char *balancer,
                               const proxy_worker *worker)
 {
-    return conf->limit.most > 0 ? (unsigned int)conf->limit.most : 0;
+    unsigned int most = conf->limit.by_member == 1
+                        ? clone_config_most(s, balancer, worker->s->name_ex)
+                        : 0;
+
+    return most > 0 ? most
+           : conf->limit.most > 0 ? (unsigned int)conf->limit.most : 0;
+}
+
+static unsigned int most_of(const clone_request_t *req, const request_rec *r,
+                            const proxy_worker *worker)
+{
+    return clone_admit_most(&req->conf, r->server, req->shown->s->name,
+                            worker);
 }
 
 static int is_slot_full(clone_slot_no slot, unsigned int most, apr_time_t now)
@@ -53,7 +67,7 @@ static int is_slot_full(clone_slot_no slot, unsigned int most, apr_time_t now)
 int clone_admit_is_full(clone_request_t *req, const request_rec *r,
                         const proxy_worker *worker)
 {
-    unsigned int most = clone_admit_most(&req->conf, worker);
+    unsigned int most = most_of(req, r, worker);
     clone_slot_no slot = most > 0 ? clone_track_member(req, r, worker) : 0;
 
     return slot != 0 && is_slot_full(slot, most, apr_time_now());
@@ -194,7 +208,7 @@ clone_admit_e clone_admit(clone_request_t *req, request_rec *r,
 {
     line_t line;
 
-    line.most = clone_admit_most(&req->conf, worker);
+    line.most = most_of(req, r, worker);
     if (line.most == 0 || r->main != NULL) {
         return CLONE_ADMIT_IN;
     }

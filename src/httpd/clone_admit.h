@@ -58,8 +58,17 @@ int clone_admit_is_full(clone_request_t *req, const request_rec *r,
 void clone_admit_pass(clone_request_t *req, const request_rec *r,
                       const proxy_worker *worker);
 
-/** @return requests that a member may have at a time; 0: any number */
-unsigned int clone_admit_most(const clone_conf_t *conf,
+/**
+ * How many requests a member may have at a time: what plugin-cfg.xml says of
+ * it, else what the directive says of all.
+ *
+ * @param conf of its balancer
+ * @param s the request's server
+ * @param balancer its name
+ * @return 0: any number
+ */
+unsigned int clone_admit_most(const clone_conf_t *conf, server_rec *s,
+                              const char *balancer,
                               const proxy_worker *worker);
 
 #endif

@@ -400,6 +400,7 @@ int clone_config_cluster(clone_config_cluster_t *cluster, server_rec *s,
         cluster->is_random = side->cluster->balance == CLONE_PLUGIN_RANDOM;
         cluster->ignores_affinity = side->cluster->ignores_affinity;
         cluster->is_plus = side->cluster->is_plus_separated;
+        cluster->has_limits = side->has_limits;
         cluster->timeout_retries = side->cluster->timeout_retries;
         cluster->body = side->cluster->post_buffer < 0
                         || side->cluster->post_buffer > CLONE_BODY_FILE_MAX
@@ -422,6 +423,9 @@ void clone_config_settings(clone_conf_t *conf, server_rec *s,
                                         : CLONE_PROFILE_WEBSPHERE;
         conf->private_headers = 1;
         conf->retry.body_file = cluster.body;
+        if (cluster.has_limits) {
+            conf->limit.by_member = 1;
+        }
         if (cluster.timeout_retries >= 0) {
             conf->retry.timeout_replays = cluster.timeout_retries;
         }
@@ -432,8 +436,9 @@ void clone_config_settings(clone_conf_t *conf, server_rec *s,
     }
 }
 
-int clone_config_drained(int *is_drained, server_rec *s, const char *name,
-                         const char *url)
+/* What the file says of a member; 0 when it is not from it. */
+static int look_up(int *is_drained, unsigned int *most, server_rec *s,
+                   const char *name, const char *url)
 {
     clone_config_t *config = clone_config_of(s);
     const clone_seat_t *seat = NULL;
@@ -448,9 +453,27 @@ int clone_config_drained(int *is_drained, server_rec *s, const char *name,
     if (side != NULL) {
         seat = clone_seats_at(side->seats, url);
         *is_drained = seat != NULL && seat->is_drained;
+        *most = seat != NULL ? clone_seats_most(seat) : 0;
     }
     clone_config_leave(config, edition);
     return seat != NULL;
+}
+
+int clone_config_drained(int *is_drained, server_rec *s, const char *name,
+                         const char *url)
+{
+    unsigned int most;
+
+    return look_up(is_drained, &most, s, name, url);
+}
+
+unsigned int clone_config_most(server_rec *s, const char *name,
+                               const char *url)
+{
+    unsigned int most;
+    int is_drained;
+
+    return look_up(&is_drained, &most, s, name, url) ? most : 0;
 }
 
 void clone_config_catch_up(server_rec *s, apr_pool_t *p)

@@ -113,6 +113,7 @@ typedef struct clone_config_cluster_t {
     int is_random;       /**< LoadBalance Random */
     int ignores_affinity; /**< requests with a session do not count */
     int is_plus;         /**< CloneSeparatorChange */
+    int has_limits;      /**< a server has MaxConnections */
     int timeout_retries; /**< ServerIOTimeoutRetry; -1: no limit of its own */
     apr_int64_t body;    /**< PostBufferSize: bytes of a body held */
     const char *address; /**< URL of its ClusterAddress, in p; or NULL */
@@ -139,6 +140,15 @@ int clone_config_cluster(clone_config_cluster_t *cluster, server_rec *s,
  */
 int clone_config_drained(int *is_drained, server_rec *s, const char *name,
                          const char *url);
+
+/**
+ * How many requests the file lets a member have at a time (MaxConnections).
+ *
+ * @param url the member's
+ * @return 0 when it says nothing
+ */
+unsigned int clone_config_most(server_rec *s, const char *name,
+                               const char *url);
 
 /**
  * In the parent, which has no watcher: take up what children accepted.

@@ -45,10 +45,13 @@ static const char *add_side(clone_side_t **added, clone_edition_t *edition,
     side->cluster = cluster;
     side->name = name;
     side->seats = clone_seats_make(cluster, is_https, edition->pool);
+    side->has_limits = 0;
     for (i = 0; i < side->seats->nelts; i++) {
-        const char *error = check_seat(
-            &((clone_seat_t *)(void *)side->seats->elts)[i], ptemp);
+        const clone_seat_t *seat =
+            &((clone_seat_t *)(void *)side->seats->elts)[i];
+        const char *error = check_seat(seat, ptemp);
 
+        side->has_limits |= clone_seats_most(seat) > 0;
         if (error != NULL) {
             return error;
         }
@@ -118,8 +121,6 @@ static void note_server(clone_findings_t *findings,
 
     unused.findings = findings;
     unused.line = server->line;
-    note_unused(&unused, server->max_connections > 0,
-                "MaxConnections has no effect");
     note_unused(&unused, server->ws_io_timeout_sec > 0
                          && server->ws_idle_timeout_sec >= 0,
                 "wsServerIOTimeout has no effect beside "

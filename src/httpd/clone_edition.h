@@ -20,6 +20,7 @@ typedef struct clone_side_t {
     const clone_plugin_cluster_t *cluster;
     const char *name;          /**< "balancer://x", as mod_proxy has it */
     apr_array_header_t *seats; /**< of clone_seat_t */
+    int has_limits;            /**< a server has MaxConnections */
 } clone_side_t;
 
 /** The file. */

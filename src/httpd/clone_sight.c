@@ -13,9 +13,11 @@
 /* ---- look ---------------------------------------------------------------- */
 
 static void look_at_limit(clone_sight_t *sight, const clone_conf_t *conf,
-                          const proxy_worker *worker)
+                          const clone_copy_t *copy)
 {
-    unsigned int most = clone_admit_most(conf, worker);
+    unsigned int most = clone_admit_most(conf, copy->server,
+                                         sight->person->balancer,
+                                         copy->worker);
 
     if (most > 0 && (sight->most == 0 || most < sight->most)) {
         sight->most = most;
@@ -45,7 +47,7 @@ static void look_at_copies(clone_sight_t *sight, apr_uint32_t *idle_sec)
         sight->is_routed |= clone_server_is_routed(copy->server,
                                                    copy->balancer);
         clone_server_settings(&conf, copy->server, person->balancer);
-        look_at_limit(sight, &conf, copy->worker);
+        look_at_limit(sight, &conf, copy);
         if (clone_conf_session_idle(&conf) > *idle_sec) {
             *idle_sec = clone_conf_session_idle(&conf);
         }

@@ -61,13 +61,14 @@ def config(*parts, **attributes):
 
 
 def simple(clones, weights=None, patterns=("/shop/*",), drop=(), name="Shop",
-           every=0, **attributes):
+           every=0, limits=None, **attributes):
     """One cluster of all clones but those dropped, for any host."""
     kept = [c for c in clones.values() if c.id not in drop]
     weights = weights or {}
     return config(
         hosts("hosts", "*:*"), uris("URIs", *patterns),
-        cluster(name, [server(c, LoadBalanceWeight=weights.get(c.id, 20))
+        cluster(name, [server(c, LoadBalanceWeight=weights.get(c.id, 20),
+                              MaxConnections=(limits or {}).get(c.id, -1))
                        for c in kept], primary=kept, **attributes),
         route(name), RefreshInterval=every)
 

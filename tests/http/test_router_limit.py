@@ -11,6 +11,7 @@ import time
 import pytest
 
 from admin import ADMIN, Admin
+from plugin_cfg import PluginFile, simple
 from process import is_alive, wait_until
 from router import OWN, Manager, allow_dead, cookie, served, shop
 
@@ -60,11 +61,11 @@ def ask():
     pool.shutdown(wait=True)
 
 
-def fill(site, ask, clone_id, count):
+def fill(site, ask, clone_id, count, path="/"):
     """So many requests that stay at a clone until it behaves again."""
     before = len(site.clones[clone_id].requests)
     site.clones[clone_id].behave("hang")
-    asked = [ask(site, cookie(clone_id, session=f"full{n}"))
+    asked = [ask(site, cookie(clone_id, session=f"full{n}"), path)
              for n in range(count)]
     site.admin.until(clone_id, in_flight=count)
     wait_until(lambda: len(site.clones[clone_id].requests) == before + count,
@@ -279,6 +280,38 @@ def test_one_balancer_may_say_off_and_the_metrics_say_all(make, ask):
     site.clones["A"].behave("normal")
     for one in asked:
         assert served(one.result())[0] == "A"
+
+
+def test_maxconnections_of_plugin_cfg_is_a_limit_of_its_server(httpd, clones,
+                                                               ask, workdir):
+    three = clones("A", "B", "C")
+    file = PluginFile(workdir, simple(three, limits={"A": 1, "B": 0},
+                                      every=1))
+    plain = ADMIN + ROOM + TELL + "ProxyCloneMaxInFlight 4 queue=0\n" \
+        + file.directive
+    site = httpd(plain, own=OWN)
+    site.log.allow("CR0250")
+    site.clones, site.admin = three, Admin(site)
+    assert [site.admin.member(i)["max_in_flight"] for i in "ABC"] == [1, 4, 4]
+
+    def at_once(clone_id, count):
+        asked = fill(site, ask, clone_id, count, "/shop/x")
+        assert site.get("/shop/x", headers=cookie(clone_id)).status == 503
+        three[clone_id].behave("normal")
+        assert all(one.result().json["clone"] == clone_id for one in asked)
+
+    at_once("A", 1)
+    at_once("B", 4)
+    # another number holds at once, without a restart
+    file.change(site, simple(three, limits={"A": 2}, every=1))
+    at_once("A", 2)
+    # a balancer's own directive wins
+    site.stop()
+    site.conf = plain + ("<Proxy balancer://shop>\nProxyCloneMaxInFlight 3 "
+                         "queue=0\n</Proxy>\n")
+    site.start()
+    assert [site.admin.member(i)["max_in_flight"] for i in "ABC"] == [3, 3, 3]
+    at_once("A", 3)
 
 
 # ---- slow start --------------------------------------------------------------

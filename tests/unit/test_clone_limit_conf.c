@@ -15,7 +15,8 @@ static const struct {
     { "most", offsetof(clone_limit_conf_t, most), 0 },
     { "queue", offsetof(clone_limit_conf_t, queue), 64 },
     { "wait", offsetof(clone_limit_conf_t, wait), 3000000 },
-    { "slow_start", offsetof(clone_limit_conf_t, slow_start), 0 }
+    { "slow_start", offsetof(clone_limit_conf_t, slow_start), 0 },
+    { "by_member", offsetof(clone_limit_conf_t, by_member), 0 }
 };
 
 static apr_int64_t *member_at(clone_limit_conf_t *conf, int i)
@@ -58,7 +59,7 @@ END_TEST
 
 START_TEST(nobody_waits_for_longer_than_he_may)
 {
-    clone_limit_conf_t conf = { 1, 1, 500, 0 };
+    clone_limit_conf_t conf = { 1, 1, 500, 0, 0 };
 
     ck_assert_int_eq(clone_limit_end(&conf, 1000, 9000), 1500);
     ck_assert_int_eq(clone_limit_end(&conf, 1000, 1200), 1200);
@@ -93,7 +94,7 @@ START_TEST(a_share_grows_evenly)
     int i;
 
     for (i = 0; i < LENGTH_OF(rows); i++) {
-        clone_limit_conf_t conf = { 0, 0, 0, rows[i].slow_start };
+        clone_limit_conf_t conf = { 0, 0, 0, rows[i].slow_start, 0 };
 
         ck_assert_uint_eq(clone_limit_share(&conf, rows[i].back,
                                             rows[i].now), rows[i].share);

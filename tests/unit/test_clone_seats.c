@@ -87,6 +87,28 @@ START_TEST(a_server_has_a_seat_with_all_that_the_file_says)
 }
 END_TEST
 
+START_TEST(a_seat_has_the_limit_of_its_server_if_it_has_one)
+{
+    static const struct { const char *says; unsigned int most; } rows[] = {
+        { "", 0 }, { "MaxConnections=\"-1\"", 0 },
+        { "MaxConnections=\"0\"", 0 }, { "MaxConnections=\"1\"", 1 },
+        { "MaxConnections=\"65535\"", 65535 }
+    };
+    clone_seat_t address;
+    int i;
+
+    for (i = 0; i < LENGTH_OF(rows); i++) {
+        const apr_array_header_t *seats = clone_seats_make(
+            cluster_of(server_of("a", rows[i].says, HTTP_1)), 0, p);
+
+        ck_assert_uint_eq(clone_seats_most((const void *)seats->elts),
+                          rows[i].most);
+    }
+    memset(&address, 0, sizeof(address));
+    ck_assert_uint_eq(clone_seats_most(&address), 0);
+}
+END_TEST
+
 START_TEST(weights_beyond_the_range_keep_their_proportion)
 {
     ck_assert_str_eq(
@@ -237,6 +259,8 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_server_has_a_seat_with_all_that_the_file_says);
+    tcase_add_test(tests,
+                   a_seat_has_the_limit_of_its_server_if_it_has_one);
     tcase_add_test(tests, weights_beyond_the_range_keep_their_proportion);
     tcase_add_test(tests,
                    backups_sit_behind_in_their_order_and_the_idle_nowhere);
