@@ -177,7 +177,9 @@ static apr_status_t pin_up(clone_config_t *config, apr_pool_t *pconf)
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    apr_pool_create(&own, config->server->process->pool);
+    /* not below the process's pool: of its children the youngest dies first,
+     * and pconf's last look at the board is its end */
+    apr_pool_create(&own, NULL);
     rv = clone_bulletin_make(&config->board, own);
     if (rv != APR_SUCCESS) {
         apr_pool_destroy(own);

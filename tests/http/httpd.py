@@ -31,6 +31,7 @@ LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info",
 # sanitizer, a library. It counts as worse than any level.
 LINE = re.compile(r"^\[[^\]]*\] \[([-\w]+):(\w+)\] \[pid ")
 CRASH = re.compile(r"AH0005[012]: child pid .* exit signal")
+PARENT_CRASH = re.compile(r"AH00060: seg fault")
 # At SIGTERM the event MPM closes the sockets of busy workers without a lock,
 # and a worker that is done just then frees the same socket: seen as a child
 # that dies or complains in close_worker_sockets(), with and without us. The
@@ -119,7 +120,7 @@ class Log:
         for line in self.text.split("\n")[:-1]:
             found = LINE.match(line)
             level = found.group(2) if found else "raw"
-            if CRASH.search(line):
+            if CRASH.search(line) or PARENT_CRASH.search(line):
                 level = "alert"
             if line:
                 result.append((level, line))
