@@ -124,6 +124,7 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
     ha_crew_t *crew = ha_crew_gather(env, sid, 0, p);
     int is_near = env->near_first && ha_far_ask_near(crew);
     ha_image_t *image;
+    ha_image_t *settled;
     ha_saved_t saved;
 
     *session = NULL;
@@ -133,7 +134,13 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
     if (!ha_crew_is_held(crew)) {
         return judge_absence(crew);
     }
-    image = ha_crew_settle(crew, ha_crew_merge(crew, NULL), 1);
+    image = ha_crew_merge(crew, NULL);
+    settled = ha_crew_settle(crew, image, 1);
+    if (settled->ended) {
+        image = settled;
+    }
+    /* What else came in the meantime, no more than one may have: whoever is
+     * shown it could miss it again a moment later. */
     if (ha_forward_is_logout(image)) {
         return HA_LOAD_ENDED;
     }

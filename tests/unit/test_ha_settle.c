@@ -7,6 +7,7 @@
 #include <apr_general.h>
 #include <apr_strings.h>
 
+#include "ha_forward.h"
 #include "session_bench.h"
 
 static apr_pool_t *pool;
@@ -238,6 +239,64 @@ START_TEST(a_new_session_that_was_logged_out_stays_out_though_one_is_enough)
 }
 END_TEST
 
+/* What two writers send, and only one of the owners has so far. */
+typedef struct late_t {
+    span_t repaired; /* is just being brought to it */
+    span_t newer;    /* nobody else has */
+} late_t;
+
+static void append_both(void *ctx, store_fake_t *store, unsigned int node,
+                        const char *key)
+{
+    const late_t *late = ctx;
+
+    store_fake_append(store, node, key, late->repaired);
+    store_fake_append(store, node, key, late->newer);
+}
+
+/* Whom we show what one owner alone holds, the next reader may show less. */
+START_TEST(what_comes_while_others_are_repaired_is_for_the_next_reader)
+{
+    ha_session_t *session = NULL;
+    late_t late;
+
+    bench_create(bench, "user=ada");
+    late.repaired = bench_record(bench, "basket=tea");
+    late.newer = bench_record(bench, "basket=tea+milk");
+    store_fake_append(fake, 0, bench->sid.key, late.repaired);
+    store_fake_rival(fake, append_both, &late);
+    store_fake_plan(fake, 1, "get:ok cas:raced");
+    ck_assert_str_eq(bench_load(bench, &session), "hit basket=tea user=ada");
+    ck_assert_uint_eq(ha_session_copies(session), 2);
+    expect_nodes("basket=tea user=ada", "basket=tea+milk user=ada",
+                 "nothing");
+    expect_load("hit basket=tea+milk user=ada");
+}
+END_TEST
+
+static span_t end_record(void)
+{
+    ha_image_t *end = ha_image_make(pool);
+
+    ha_image_end(end);
+    ha_image_keep(end, end->fields, ha_forward_logout());
+    return ha_delta_encode_image(&bench->sid, end, bench->env.seal, pool);
+}
+
+START_TEST(an_end_that_comes_while_others_are_repaired_is_believed)
+{
+    late_t late;
+
+    bench_create(bench, "user=ada");
+    late.repaired = bench_record(bench, "basket=tea");
+    late.newer = end_record();
+    store_fake_append(fake, 0, bench->sid.key, late.repaired);
+    store_fake_rival(fake, append_both, &late);
+    store_fake_plan(fake, 1, "get:ok cas:raced");
+    expect_load("ended");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ha_settle");
@@ -258,6 +317,10 @@ int main(void)
     tcase_add_test(
         tests,
         a_new_session_that_was_logged_out_stays_out_though_one_is_enough);
+    tcase_add_test(
+        tests, what_comes_while_others_are_repaired_is_for_the_next_reader);
+    tcase_add_test(tests,
+                   an_end_that_comes_while_others_are_repaired_is_believed);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
