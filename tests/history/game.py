@@ -14,6 +14,7 @@ from world import World
 
 MENDER = 100                  # the number of the client that sees all copies
 CLOCK = 1                     # seconds by which a start may be known wrong
+NEAR = 0.1                    # seconds around a violation that are shown
 NOT_YET = 1.0                 # seconds after which a log line may be missing
 
 
@@ -184,8 +185,14 @@ def play(plan, folder, sabotage=None, between=None, length=EPOCH):
 
 
 def story(game, violation):
-    """A violation, and what went wrong at the time."""
+    """A violation, what else was asked of the session, and what went wrong
+    at the time."""
+    others = "\n".join(f"  {op}" for op in violation.session.ops
+                       if op not in violation.ops
+                       and op.returned > violation.begin - NEAR
+                       and op.invoked < violation.end + NEAR)
     events = "\n".join(f"  {when:8.3f} {text}"
                        for when, text in game.history.events
                        if violation.begin - 8 < when < violation.end + 1)
-    return f"{violation}\nfaults around it:\n{events}"
+    return (f"{violation}\nothers at the time:\n{others}\n"
+            f"faults around it:\n{events}")

@@ -3,7 +3,6 @@
 back door, and the checker must find out."""
 
 import contextlib
-import time
 
 from process import wait_until
 
@@ -55,11 +54,22 @@ def forget(game):
 
 
 def roll_back(game):
-    """Stale: living sessions become what they were a moment ago."""
-    for _ in range(3):
-        before = items(game)
-        time.sleep(0.2)
-        put_back(game, before, lambda value, now: now and not is_end(now))
+    """Stale: living sessions become what they were before a change that
+    somebody has seen on all nodes."""
+    wait_until(lambda: any(take_back(game, user.session)
+                           for user in game.party.users if user.session), 20,
+               "change to be taken back")
+
+
+def take_back(game, session):
+    """Change a session by an attribute that nobody else writes, make it what
+    it was, and look; whether a reader was shown that."""
+    before = items(game)
+    game.mender.run("write", 0, session, {"kept": ""})
+    if not game.is_seen(session, 0, "2/2"):
+        return False
+    put_back(game, before, lambda value, now: now and not is_end(now))
+    return game.mender.run("read", 1, session, {}).load == "hit"
 
 
 def revive(game):
