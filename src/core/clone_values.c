@@ -23,15 +23,12 @@ static void add_pair(clone_values_t *values, span_t part, span_t name)
     }
 }
 
-/* Bytes up to the next ';' or ','. Quotes protect neither (RFC 6265, 5.4). */
-static apr_size_t cookie_len(span_t rest)
+/* Where the next one of a character is; the end when there is none. */
+static const char *find_char(const char *from, const char *end, char c)
 {
-    apr_size_t at = 0;
+    const char *found = memchr(from, c, (apr_size_t)(end - from));
 
-    while (at < rest.len && rest.data[at] != ';' && rest.data[at] != ',') {
-        at++;
-    }
-    return at;
+    return found != NULL ? found : end;
 }
 
 void clone_values_init(clone_values_t *values)
@@ -42,12 +39,23 @@ void clone_values_init(clone_values_t *values)
 void clone_values_add_cookies(clone_values_t *values, span_t header,
                               span_t name)
 {
-    while (header.len > 0 && name.len > 0) {
-        apr_size_t len = cookie_len(header);
+    const char *at = header.data;
+    const char *end = header.data + header.len;
+    const char *semicolon = at;
+    const char *comma = at;
 
-        add_pair(values, span_of(header.data, len), name);
-        len += len < header.len;
-        header = span_of(header.data + len, header.len - len);
+    /* Each is looked for anew only when it was passed: once over the header.
+     * Quotes protect neither (RFC 6265, 5.4). */
+    while (at < end && name.len > 0) {
+        const char *stop;
+
+        semicolon = at > semicolon || at == header.data
+                        ? find_char(at, end, ';') : semicolon;
+        comma = at > comma || at == header.data
+                    ? find_char(at, end, ',') : comma;
+        stop = semicolon < comma ? semicolon : comma;
+        add_pair(values, span_of(at, (apr_size_t)(stop - at)), name);
+        at = stop + (stop < end);
     }
     values->cookies = values->count;
 }
@@ -82,7 +90,11 @@ static void add_parameters(clone_values_t *values, span_t text, span_t name,
 
 void clone_values_add_url(clone_values_t *values, span_t url, span_t name)
 {
-    add_parameters(values, url, name, 0);
+    /* Nearly all have none. */
+    if (url.len > 0 && (memchr(url.data, ';', url.len) != NULL
+                        || memchr(url.data, '?', url.len) != NULL)) {
+        add_parameters(values, url, name, 0);
+    }
 }
 
 void clone_values_add_query(clone_values_t *values, span_t query, span_t name)

@@ -118,13 +118,16 @@ static int is_mine_to_try(clone_request_t *req, const proxy_worker *worker)
 static int is_ready_now(clone_request_t *req, proxy_worker *worker,
                         server_rec *s)
 {
-    APR_OPTIONAL_FN_TYPE(ap_proxy_retry_worker) *retry =
-        APR_RETRIEVE_OPTIONAL_FN(ap_proxy_retry_worker);
+    APR_OPTIONAL_FN_TYPE(ap_proxy_retry_worker) *retry;
 
     if (!is_mine_to_try(req, worker)) {
         return 0;
     }
-    if (!PROXY_WORKER_IS_USABLE(worker) && retry != NULL) {
+    if (PROXY_WORKER_IS_USABLE(worker)) {
+        return 1;
+    }
+    retry = APR_RETRIEVE_OPTIONAL_FN(ap_proxy_retry_worker);
+    if (retry != NULL) {
         (void)retry("BALANCER", worker, s);
     }
     return PROXY_WORKER_IS_USABLE(worker);
