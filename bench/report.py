@@ -332,6 +332,34 @@ def curve(title, freeze, top):
         'stroke-width="2"/>'], bottom + 24
 
 
+def lines(title, series, top, say_x, tall=140):
+    """SVG of some lines over one axis, y from nought; series are (label,
+    [(x, y)], colour), say_x makes a word of an x."""
+    wide, left = WIDTH - 280, 60
+    points = [point for _, some, _ in series for point in some]
+    most = max([y for _, y in points] + [0]) or 1
+    first = min([x for x, _ in points], default=0)
+    last = max([x for x, _ in points], default=0)
+    bottom = top + 30 + tall
+    out = [f'<text x="10" y="{top + 16}" class="t">{html.escape(title)}'
+           f'</text><path d="M{left} {top + 30}V{bottom}H{left + wide}" '
+           'fill="none" stroke="#888"/>'
+           f'<text x="{left - 6}" y="{top + 38}" class="l">{number(most)}'
+           f'</text><text x="{left - 6}" y="{bottom}" class="l">0</text>'
+           f'<text x="{left}" y="{bottom + 16}">{html.escape(say_x(first))}'
+           f'</text><text x="{left + wide}" y="{bottom + 16}" class="l">'
+           f'{html.escape(say_x(last))}</text>']
+    for i, (label, some, colour) in enumerate(series):
+        drawn = " ".join(
+            f"{left + wide * (x - first) / ((last - first) or 1):.1f},"
+            f"{bottom - tall * y / most:.1f}" for x, y in some)
+        out.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" '
+                   f'stroke-width="2"/><text x="{left + wide + 10}" '
+                   f'y="{top + 40 + 17 * i}" style="fill:{colour}">'
+                   f'{html.escape(label)}</text>')
+    return out, max(bottom + 28, top + 50 + 17 * len(series))
+
+
 def svg_page(body, height):
     """The whole file around what was drawn down to a height."""
     style = ("text{font:12px sans-serif;fill:#222}.t{font-weight:bold;"
@@ -379,13 +407,17 @@ def svg(data):
 
 # ---- files -------------------------------------------------------------------
 
+HTML_END = "</body></html>\n"
+
+
 def html_head(title, about):
     """A page down to its first paragraph."""
-    return ("<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\">"
+    title = html.escape(title)
+    return ("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"/>"
             f"<title>{title}</title><style>body{{font:15px sans-serif;"
             "margin:2em;max-width:60em}table{border-collapse:collapse}td,th{"
             "padding:2px 10px;text-align:right}td:first-child{text-align:left}"
-            "tr:nth-child(even){background:#f3f3f3}</style>"
+            "tr:nth-child(even){background:#f3f3f3}</style></head><body>"
             f"<h1>{title}</h1>\n<p>{html.escape(about)}</p>")
 
 
@@ -396,7 +428,7 @@ def html_page(data):
     for cell in sorted(data.results, key=cell_order):
         out.append(f"<h3>{html.escape(cell_title(cell))}</h3>")
         out.append(html_table([HEAD, *cell_rows(data, cell)]))
-    return "\n".join(out) + "</html>\n"
+    return "\n".join(out) + HTML_END
 
 
 def html_table(rows):

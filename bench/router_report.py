@@ -204,7 +204,7 @@ def html_page(data):
            svg(data), "<h2>Aims</h2>", html_table(aims(data))]
     for title, head, rows in tables(data):
         out += [f"<h3>{html.escape(title)}</h3>", html_table([head, *rows])]
-    return "\n".join(out) + "</html>\n"
+    return "\n".join(out) + report.HTML_END
 
 
 INTRODUCTION = """# What routing costs, and what clones that die do to it

@@ -286,12 +286,15 @@ fuzz:
 
 # ---- soak ------------------------------------------------------------------
 
+# SOAK=session, router, or both, half of the time each
+SOAK ?= both
 SOAK_SECONDS ?= 3600
 SOAK_REPLICAS ?= 2
 soak: all
-	@MODULES=$(OUT)/modules $(PYTHON) tests/history/run.py \
-	    --seconds $(SOAK_SECONDS) --replicas $(SOAK_REPLICAS) \
-	    $(if $(SOAK_SEED),--seed $(SOAK_SEED)) --soak $(OUT)/soak
+	@MODULES=$(OUT)/modules $(PYTHON) tests/history/soak.py \
+	    --what $(SOAK) --seconds $(SOAK_SECONDS) \
+	    --replicas $(SOAK_REPLICAS) --out $(OUT)/soak \
+	    $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 # ---- demonstration ---------------------------------------------------------
 
@@ -381,7 +384,7 @@ help:
 #: make check-unit  make check-http  make check-lint     one of them
 #: make check-san   sanitizers, valgrind, both compilers, every MPM
 #: make fuzz        clang's fuzzer, FUZZ_SECONDS=60 for each parser
-#: make soak        histories under faults, SOAK_SECONDS=3600, memory watched
+#: make soak        faults for hours, SOAK_SECONDS=3600, memory and files watched
 #: make install     into the httpd that apxs names (DESTDIR= is honoured)
 #: make install-commands   the commands and their manual pages alone
 #: make uninstall   undo what make install did

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Histories under faults: run.py [--seconds N] [--seed N] [--replicas 2|3]
-                               [--plan FILE] [--shrink] [--soak FOLDER]
+                               [--plan FILE] [--shrink]
 
 Clients use sessions through two httpd while nodes and the paths to them fail
 by a plan made from the seed; what they saw is held against the promises (see
@@ -81,8 +81,6 @@ def main():
     ask.add_argument("--users", type=int, default=5)
     ask.add_argument("--plan", help="a plan that was printed")
     ask.add_argument("--shrink", action="store_true")
-    ask.add_argument("--soak", metavar="FOLDER",
-                     help="sample memory and files, plot them there")
     args = ask.parse_args()
     if args.plan:
         with open(args.plan, encoding="utf-8") as f:
@@ -90,9 +88,6 @@ def main():
     else:
         plan = make_plan(args.seed, args.replicas, args.seconds,
                          args.clients, args.users)
-    if args.soak:
-        from soak import soak
-        return soak(plan, args.soak)
     game = play_once(plan)
     report(game, plan)
     if game.verdict.violations and args.shrink:

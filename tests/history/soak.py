@@ -1,159 +1,237 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A long history that also watches memory and open files.
+"""
+Long runs that watch memory and open files:
+    soak.py [--what session|router|both] [--seconds N] [--seed N]
+            [--replicas 2|3] [--out FOLDER]
 
-After each epoch, with all nodes mended, the proportional memory (PSS) and
-open files of the web servers and of the nodes are written down. Web servers
-must stay flat: the median of the last quarter may exceed that of the second
-one (the first warms up) by GROWTH and a little. Nodes hold what they are
-given, up to their -m; theirs is drawn and not judged.
+session plays histories under faults (run.py), router clones that are killed
+and frozen under load (tests/http/router_kill.py), both one after the other,
+half of the time each. Meanwhile every process is measured: proportional memory
+(PSS), resident memory and open files. A server is a name: its children are
+added up, also those that were killed by the plan and replaced.
+
+Web servers must stay flat (flat.py). Nodes and clones must in their open files,
+which are connections of the web servers; the memory of nodes is what they are
+given, up to their -m, and clones are a part of the test: both are drawn alone.
+A page, a plot of each quantity and all measurements are left in the folder.
+Exit 0: no promise was broken, and all was flat. What is too short to be judged
+is not flat.
 """
 
+import argparse
+import csv
+import html
 import os
+import random
 import shutil
-import statistics
+import sys
 import tempfile
 import time
 
-from game import play, story
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "http"),
+                os.path.join(ROOT, "bench")]
 
-GROWTH = 1.15
-SLACK = {"memory": 8 * 1024, "files": 24}     # kB; descriptors
-FEWEST = 8                                    # samples that can be judged
+import flat                              # noqa: E402
+import report                            # noqa: E402
+from game import play, story             # noqa: E402
+from plan import make_plan               # noqa: E402
+from router_kill import Kills            # noqa: E402
+
+UNITS = {"memory": "kB, proportional", "resident": "kB, resident",
+         "files": "open files", "processes": "processes"}
+EVERY_SEC = 1.0               # between measurements, at least
 COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#8d6a9f", "#b08900", "#555555")
 
 
-def pss_kb(pid):
+# ---- measuring ---------------------------------------------------------------
+
+def memory_of(pid):
+    """(proportional, resident) kB."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-        return sum(int(line.split()[1]) for line in f
-                   if line.startswith("Pss:"))
+        words = dict(line.split()[:2] for line in f if line.count(":") == 1)
+    return int(words.get("Pss:", 0)), int(words.get("Rss:", 0))
 
 
 def measure(processes):
-    """{name: {"memory": kB, "files": n}}; of what ends meanwhile, nothing."""
+    """{name: {quantity: sum over its pids}}; of what ends meanwhile, or is
+    dead, nothing."""
     result = {}
     for name, pids in processes.items():
-        total = {"memory": 0, "files": 0}
+        total = dict.fromkeys(UNITS, 0)
         for pid in pids:
             try:
-                total["memory"] += pss_kb(pid)
-                total["files"] += len(os.listdir(f"/proc/{pid}/fd"))
+                pss, rss = memory_of(pid)
+                files = len(os.listdir(f"/proc/{pid}/fd"))
             except (FileNotFoundError, ProcessLookupError):
-                pass
-        result[name] = total
+                continue
+            for what, value in zip(UNITS, (pss, rss, files, 1)):
+                total[what] += value
+        if total["processes"]:
+            result[name] = total
     return result
 
 
-def growth(values):
-    """(early, late) medians; the first quarter is left out."""
-    quarter = len(values) // 4
-    return (statistics.median(values[quarter:2 * quarter]),
-            statistics.median(values[-quarter:]))
+class Watch:
+    """Measures, not too often, and keeps what it saw."""
+
+    def __init__(self, every=EVERY_SEC):
+        self.begun = time.monotonic()
+        self.every = every
+        self.samples = []                 # (seconds, what measure() says)
+
+    def look(self, processes, words):
+        now = time.monotonic() - self.begun
+        if self.samples and now < self.samples[-1][0] + self.every:
+            return
+        self.samples.append((now, measure(processes())))
+        print(f"{now:7.0f} s  {words()}", flush=True)
 
 
-def judge_growth(samples, names):
-    """What is not flat, as lines."""
-    if len(samples) < FEWEST:
-        return []
-    faults = []
-    for name in names:
-        for what, slack in SLACK.items():
-            early, late = growth([s[name][what] for _, s in samples])
-            if late > early * GROWTH + slack:
-                faults.append(f"{name}: {what} grew from {early:.0f} to "
-                              f"{late:.0f}")
-    return faults
+# ---- judging -----------------------------------------------------------------
+
+def series(samples, name, what):
+    """[(seconds, value)] while there was such a process."""
+    return [(when, seen[name][what]) for when, seen in samples
+            if name in seen]
 
 
-# ---- plots ------------------------------------------------------------------
-
-def text_plot(samples, names, what, width=60, height=10):
-    lines = []
-    for name in names:
-        values = [s[name][what] for _, s in samples if name in s]
-        top = max(values + [1])
-        step = max(1, len(values) / width)
-        columns = [max(values[int(i * step):int((i + 1) * step) or 1]
-                       or [values[-1]])
-                   for i in range(min(width, len(values)))]
-        lines.append(f"{name}: {what}, up to {top}")
-        for row in range(height, 0, -1):
-            lines.append("  |" + "".join(
-                "#" if v * height >= row * top else " " for v in columns))
-        lines.append("  +" + "-" * len(columns))
-    return "\n".join(lines)
+def judge_growth(samples, servers):
+    """A row for each name and quantity that is judged."""
+    names = sorted({name for _, seen in samples for name in seen}
+                   | set(servers))
+    return [flat.judge_series(name, what, [value for _, value in series(
+                samples, name, what)])
+            for name in names for what in UNITS
+            if name in servers or what == "files"]
 
 
-def svg_plot(samples, names, what, unit):
-    """One line a name, with axes from nought."""
-    width, height, left, bottom = 760, 320, 70, 40
-    end = max(when for when, _ in samples) or 1
-    top = max([s[n][what] for _, s in samples for n in names if n in s] + [1])
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + 160}" '
-             f'height="{height + bottom + 20}" font-family="sans-serif" '
-             f'font-size="12">',
-             '<rect width="100%" height="100%" fill="white"/>']
-    for i in range(5):
-        y = height + 10 - i * height / 4
-        parts.append(f'<path d="M{left} {y}H{width}" stroke="#ddd"/>'
-                     f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">'
-                     f'{top * i / 4:.0f}</text>')
-        x = left + i * (width - left) / 4
-        parts.append(f'<text x="{x}" y="{height + 28}" text-anchor="middle">'
-                     f'{end * i / 4:.0f} s</text>')
+def is_flat(rows):
+    return bool(rows) and all(row.word == flat.FLAT for row in rows)
+
+
+# ---- the report --------------------------------------------------------------
+
+HEAD = ("", "what", "measured", "after warming up", "rise", "allowed", "")
+
+
+def cells(row):
+    return (row.name, UNITS[row.what], str(row.count), f"{row.begin:.0f}",
+            f"{row.rise:+.0f}", f"{row.allowed:.0f}", row.word)
+
+
+def line_of(row):
+    name, what, *numbers, word = cells(row)
+    return (f"  {name:<10} {what:<18}" + "".join(f"{n:>10}" for n in numbers)
+            + f"  {word}")
+
+
+def plots(samples, what):
+    """SVG: one plot for each name."""
+    body, top = [], 10
+    names = sorted({name for _, seen in samples for name in seen})
     for i, name in enumerate(names):
-        points = " ".join(
-            f"{left + when / end * (width - left):.1f},"
-            f"{height + 10 - s[name][what] / top * height:.1f}"
-            for when, s in samples if name in s)
-        colour = COLOURS[i % len(COLOURS)]
-        parts.append(f'<polyline points="{points}" fill="none" '
-                     f'stroke="{colour}" stroke-width="2"/>'
-                     f'<text x="{width + 10}" y="{30 + 18 * i}" '
-                     f'fill="{colour}">{name}</text>')
-    parts.append(f'<text x="{left}" y="{height + 52}">{what}, {unit}</text>'
-                 '</svg>')
-    return "\n".join(parts) + "\n"
+        part, top = report.lines(
+            f"{name}: {UNITS[what]}",
+            [(name, series(samples, name, what), COLOURS[i % len(COLOURS)])],
+            top, lambda when: f"{when:.0f} s")
+        body += part
+    return report.svg_page(body, top)
 
 
-def write_plots(folder, samples):
-    names = sorted({name for _, s in samples for name in s})
-    text = []
-    for what, unit in (("memory", "kB, proportional"), ("files", "open")):
-        with open(os.path.join(folder, what + ".svg"), "w",
-                  encoding="utf-8") as f:
-            f.write(svg_plot(samples, names, what, unit))
-        text.append(text_plot(samples, names, what))
-    with open(os.path.join(folder, "soak.txt"), "w", encoding="utf-8") as f:
-        f.write("\n".join(text) + "\n")
-
-
-# ---- the run ----------------------------------------------------------------
-
-def soak(plan, folder):
-    """Play it, and watch; the exit status."""
+def write_report(folder, title, samples, rows, story_lines, is_good):
+    """The page, the plots, the measurements."""
     os.makedirs(folder, exist_ok=True)
-    samples = []
-    begun = time.monotonic()
+    page = [report.html_head(title, "Good: nothing was broken, and all was "
+                             "flat." if is_good else "FAILED"),
+            report.html_table([HEAD] + [cells(row) for row in rows]),
+            f"<pre>{html.escape(chr(10).join(story_lines))}</pre>"]
+    for what in UNITS:
+        drawn = plots(samples, what)
+        report.put(folder, what + ".svg", drawn)
+        page += [f"<h2>{UNITS[what]}</h2>", drawn]
+    report.put(folder, "index.html", "\n".join(page) + report.HTML_END)
+    with open(os.path.join(folder, "samples.csv"), "w", newline="",
+              encoding="utf-8") as f:
+        out = csv.writer(f)
+        out.writerow(["seconds", "name", *UNITS])
+        for when, seen in samples:
+            for name, values in sorted(seen.items()):
+                out.writerow([f"{when:.1f}", name, *values.values()])
 
-    def watch(game):
-        samples.append((time.monotonic() - begun,
-                        measure(game.world.processes())))
-        write_plots(folder, samples)
-        print(f"{samples[-1][0]:7.0f} s  {game.verdict.epochs} epochs, "
-              f"{game.history.count} operations, "
-              f"{game.verdict.disturbed} disturbed", flush=True)
 
-    work = tempfile.mkdtemp(prefix="session-ha-soak-")
+# ---- the runs ----------------------------------------------------------------
+
+def soak_session(args, seconds, work, watch):
+    """(servers, is good, what is to be told)."""
+    plan = make_plan(args.seed, args.replicas, seconds, 8, 5)
+
+    def between(game):
+        watch.look(game.world.processes, lambda: (
+            f"{game.verdict.epochs} epochs, {game.history.count} operations, "
+            f"{game.verdict.disturbed} disturbed"))
+
+    game = play(plan, work, between=between)
+    told = [game.verdict.summary(), *game.verdict.crashes]
+    told += [story(game, v) for v in game.verdict.violations[:5]]
+    return ([s.name for s in game.world.servers], game.verdict.is_good, told)
+
+
+def soak_router(args, seconds, work, watch):
+    kills = Kills(work)
     try:
-        game = play(plan, work, between=watch)
+        kills.start()
+        kills.play(args.seed, seconds, lambda: watch.look(
+            kills.processes, kills.summary))
+    finally:
+        kills.stop()
+    faults = kills.broken() + kills.complaints()
+    return ([s.name for s in kills.routers], not faults,
+            [kills.summary(), *faults])
+
+
+RUNS = {"session": soak_session, "router": soak_router}
+
+
+def soak(what, args, seconds):
+    """Play one of RUNS and watch it; whether it was good."""
+    watch = Watch()
+    work = tempfile.mkdtemp(prefix="session-ha-soak-")
+    os.chmod(work, 0o755)
+    try:
+        servers, is_good, told = RUNS[what](args, seconds, work, watch)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    faults = judge_growth(samples, [s.name for s in game.world.servers])
-    print(f"seed {plan['seed']}, {plan['replicas']} replicas")
-    print(game.verdict.summary())
-    for violation in game.verdict.violations[:5]:
-        print(story(game, violation))
-    for line in game.verdict.crashes + faults:
-        print(line)
-    print(f"plots: {folder}")
-    return 0 if game.verdict.is_good and not faults else 1
+    rows = judge_growth(watch.samples, servers)
+    is_good = is_good and is_flat(rows)
+    told.insert(0, f"{what}, {watch.samples[-1][0] if watch.samples else 0:.0f}"
+                   f" seconds, seed {args.seed}, "
+                   f"{'good' if is_good else 'FAILED'}")
+    folder = os.path.join(args.out, what)
+    write_report(folder, f"Soak: {what}", watch.samples, rows, told, is_good)
+    print("\n".join(told + [line_of(row) for row in rows]))
+    print(f"{folder}: index.html, samples.csv and a plot of each quantity",
+          flush=True)
+    return is_good
+
+
+def main():
+    ask = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--what", choices=[*RUNS, "both"], default="both")
+    ask.add_argument("--seconds", type=float, default=3600)
+    ask.add_argument("--seed", type=int,
+                     default=random.SystemRandom().randrange(1 << 31))
+    ask.add_argument("--replicas", type=int, default=2, choices=(2, 3))
+    ask.add_argument("--out", default=os.path.join(ROOT, "out", "soak"))
+    args = ask.parse_args()
+    chosen = list(RUNS) if args.what == "both" else [args.what]
+    good = [soak(what, args, args.seconds / len(chosen)) for what in chosen]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

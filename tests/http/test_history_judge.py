@@ -18,7 +18,6 @@ from judge import judge                    # noqa: E402
 from plan import NODES, make_plan, smaller  # noqa: E402
 from record import NEVER, History          # noqa: E402
 from run import shrink                     # noqa: E402
-from soak import judge_growth, measure, write_plots  # noqa: E402
 
 FULL, HALF = "2/2", "1/2 degraded"
 
@@ -199,28 +198,3 @@ def test_shrinking_finds_the_epoch_and_the_node_that_matter():
     assert [e["bad"] for e in smallest["epochs"]] == [[2]]
     assert smallest["clients"] == 1 and smallest["users"] == 2
     assert len(list(smaller(smallest))) > 0
-
-
-def grown(memory, files):
-    return [(float(i), {"httpd1": {"memory": m, "files": f}})
-            for i, (m, f) in enumerate(zip(memory, files))]
-
-
-def test_growth_is_found_and_warming_up_is_none():
-    flat = [100_000] * 40
-    warm = [50_000 + min(i, 10) * 5_000 for i in range(40)]
-    leak = [100_000 + 2_000 * i for i in range(40)]
-    some = [40, 44, 38, 41] * 10
-    more = [40 + 2 * i for i in range(40)]
-    assert judge_growth(grown(flat, some), ["httpd1"]) == []
-    assert judge_growth(grown(warm, some), ["httpd1"]) == []
-    assert len(judge_growth(grown(leak, some), ["httpd1"])) == 1
-    assert len(judge_growth(grown(flat, more), ["httpd1"])) == 1
-
-
-def test_what_is_measured_can_be_drawn(tmp_path):
-    now = measure({"httpd1": [os.getpid()]})
-    assert now["httpd1"]["memory"] > 1000 and now["httpd1"]["files"] > 2
-    write_plots(str(tmp_path), [(float(i), now) for i in range(20)])
-    assert (tmp_path / "memory.svg").read_text().count("<polyline") == 1
-    assert "httpd1: files" in (tmp_path / "soak.txt").read_text()
