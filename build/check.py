@@ -24,6 +24,7 @@ SLOWEST = 5
 # How long histories under faults play: in the tests of HTTP, and elsewhere.
 HISTORY = "60"
 HISTORY_AGAIN = "20"
+ROUTER_AGAIN = "6"
 # Histories of each shape where each takes ten times as long: what sanitizers
 # and valgrind look for, the first ones show.
 FEW_HISTORIES = {"HA_HISTORY_COUNT": "10"}
@@ -210,6 +211,7 @@ def stage_http(args, name="HTTP", options=(), env=None, timeout=900):
         timeout, log, env={
             "MODULES": os.path.join(args.out, "modules"),
             "HISTORY_SECONDS": HISTORY if env is None else HISTORY_AGAIN,
+            "ROUTER_SECONDS": HISTORY if env is None else ROUTER_AGAIN,
             **os.environ, **(env or {}), "PYTHONDONTWRITEBYTECODE": "1"})
     passed, failed, times = junit_counts(report)
     if status != 0 and failed == 0:

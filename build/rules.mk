@@ -384,7 +384,7 @@ help:
 #: make check-unit  make check-http  make check-lint     one of them
 #: make check-san   sanitizers, valgrind, both compilers, every MPM
 #: make fuzz        clang's fuzzer, FUZZ_SECONDS=60 for each parser
-#: make soak        faults for hours, SOAK_SECONDS=3600, memory and files watched
+#: make soak        faults for hours, SOAK_SECONDS=3600; memory, files watched
 #: make install     into the httpd that apxs names (DESTDIR= is honoured)
 #: make install-commands   the commands and their manual pages alone
 #: make uninstall   undo what make install did

@@ -21,6 +21,7 @@ from router import OWN, allow_nobody, cookie, shop
 USERS = 8
 METHODS = ("GET", "PUT", "POST")
 KEPT = 100                    # faults that are remembered one by one
+LOG_MOST = 50 << 20           # bytes of an access log, which nobody reads
 
 
 class User(threading.Thread):
@@ -153,6 +154,7 @@ class Kills:
             event(self.clones[plan.choice("ABC")])
             self.pass_by()
             self.events[event.__name__] += 1
+            self.cut_logs()
             between()
         for user in self.users:
             user.is_over = True
@@ -161,6 +163,12 @@ class Kills:
         for clone in self.clones.values():
             clone.kill9()
             self.executed.add(clone)
+
+    def cut_logs(self):
+        for router in self.routers:
+            path = os.path.join(router.dir, "access_log")
+            if os.path.getsize(path) > LOG_MOST:
+                os.truncate(path, 0)
 
     # ---- the verdict
 
