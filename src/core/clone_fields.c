@@ -35,31 +35,10 @@ int clone_fields_is_private_reply(span_t name)
     return 0;
 }
 
-/* What private names begin with; few others do. */
-static int may_be_private(span_t name)
-{
-    switch (name.len > 0 ? name.data[0] : '\0') {
-    case '$':
-    case '_':
-    case 'r':
-    case 'R':
-    case 'a':
-    case 'A':
-    case 'z':
-    case 'Z':
-        return 1;
-    default:
-        return 0;
-    }
-}
-
 int clone_fields_is_private(span_t name)
 {
     apr_size_t i;
 
-    if (!may_be_private(name)) {
-        return 0;
-    }
     for (i = 0; i < COUNT(others); i++) {
         if (begins_with(name, others[i]) && name.len == strlen(others[i])) {
             return 1;

@@ -23,8 +23,7 @@ const char clone_decision_never[] = "Off";
 const char clone_decision_always[] = "On";
 
 struct clone_decision_t {
-    clone_explain_member_t *members;
-    unsigned int member_room;
+    clone_explain_member_t members[CLONE_EXPLAIN_MEMBERS];
     unsigned int member_count;
     unsigned int member_more;
     clone_explain_attempt_t attempts[CLONE_EXPLAIN_ATTEMPTS];
@@ -46,12 +45,6 @@ static const proxy_worker *worker_at(const proxy_balancer *balancer,
     return ((proxy_worker **)first)[i];
 }
 
-/* What a member is in, if it is not simply there. */
-#define ANY_STATE                                                             \
-    (PROXY_WORKER_IN_ERROR | PROXY_WORKER_DRAIN | PROXY_WORKER_DISABLED       \
-     | PROXY_WORKER_STOPPED | PROXY_WORKER_HC_FAIL                            \
-     | PROXY_WORKER_HOT_STANDBY | PROXY_WORKER_HOT_SPARE)
-
 static unsigned int state_of(clone_request_t *req, const request_rec *r,
                              const proxy_worker *worker)
 {
@@ -64,13 +57,11 @@ static unsigned int state_of(clone_request_t *req, const request_rec *r,
         { PROXY_WORKER_HOT_STANDBY, CLONE_STATE_STANDBY },
         { PROXY_WORKER_HOT_SPARE, CLONE_STATE_SPARE }
     };
-    const unsigned int status = worker->s->status;
     unsigned int state = 0;
     apr_size_t i;
 
-    for (i = 0; (status & ANY_STATE) && i < sizeof(bits) / sizeof(bits[0]);
-         i++) {
-        if (status & bits[i].bit) {
+    for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        if (worker->s->status & bits[i].bit) {
             state |= (unsigned int)bits[i].state;
         }
     }
@@ -102,11 +93,6 @@ void clone_decision_look(clone_request_t *req, const proxy_balancer *balancer,
                               ? count : CLONE_EXPLAIN_MEMBERS;
     notes->member_more = count - notes->member_count;
     notes->head.len = 0;
-    if (notes->member_room < notes->member_count) {
-        notes->member_room = notes->member_count;
-        notes->members = apr_palloc(r->pool, notes->member_room
-                                             * sizeof(*notes->members));
-    }
     for (i = 0; i < notes->member_count; i++) {
         const proxy_worker *worker = worker_at(balancer, i);
 

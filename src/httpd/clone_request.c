@@ -174,14 +174,13 @@ void clone_request_retry_after(const clone_request_t *req, request_rec *r)
         wait > apr_time_from_sec(1) ? apr_time_sec(wait) : 1));
 }
 
-/* Set it, or take away what an earlier choice set. */
 static void set_or_unset(apr_table_t *table, const char *name,
-                         const char *value, const clone_request_t *req)
+                         const char *value)
 {
     if (value != NULL) {
         apr_table_setn(table, name, value);
     }
-    else if (req->is_exported) {
+    else {
         apr_table_unset(table, name);
     }
 }
@@ -206,7 +205,7 @@ static const char *name_of(const clone_request_t *req, unsigned int session)
     return session < req->cookies ? req->cookie : req->parameter;
 }
 
-void clone_request_export(clone_request_t *req, request_rec *r,
+void clone_request_export(const clone_request_t *req, request_rec *r,
                           const proxy_worker *worker)
 {
     apr_table_t *env = r->subprocess_env;
@@ -226,14 +225,12 @@ void clone_request_export(clone_request_t *req, request_rec *r,
                                    ids->clone[0].len);
         }
     }
-    set_or_unset(env, "BALANCER_SESSION_STICKY", sticky, req);
-    set_or_unset(env, "BALANCER_SESSION_ROUTE", route, req);
-    set_or_unset(r->notes, "session-sticky", sticky, req);
-    set_or_unset(r->notes, "session-route", route, req);
-    set_or_unset(env, "BALANCER_ROUTE_CHANGED", is_changed ? "1" : NULL, req);
-    set_or_unset(env, "CLONE_REASON", clone_reason_name(req->choice.reason),
-                 req);
+    set_or_unset(env, "BALANCER_SESSION_STICKY", sticky);
+    set_or_unset(env, "BALANCER_SESSION_ROUTE", route);
+    set_or_unset(r->notes, "session-sticky", sticky);
+    set_or_unset(r->notes, "session-route", route);
+    set_or_unset(env, "BALANCER_ROUTE_CHANGED", is_changed ? "1" : NULL);
+    set_or_unset(env, "CLONE_REASON", clone_reason_name(req->choice.reason));
     set_or_unset(env, "WAS",
-                 worker != NULL ? address_of(worker, r->pool) : NULL, req);
-    req->is_exported = 1;
+                 worker != NULL ? address_of(worker, r->pool) : NULL);
 }

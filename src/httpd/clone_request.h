@@ -76,7 +76,6 @@ typedef struct clone_request_t {
     unsigned int is_given : 1;  /**< the client has part of an answer */
     unsigned int is_repeated : 1; /**< a member was asked twice, once */
     unsigned int is_excused : 1;  /**< and took the connection */
-    unsigned int is_exported : 1; /**< variables tell of a choice */
     unsigned int tells_own_port : 1; /**< the member is told the port of the
                                           connection, not of the Host header */
 } clone_request_t;
@@ -139,7 +138,7 @@ void clone_request_retry_after(const clone_request_t *req, request_rec *r);
  *
  * @param worker the member chosen, or NULL
  */
-void clone_request_export(clone_request_t *req, request_rec *r,
+void clone_request_export(const clone_request_t *req, request_rec *r,
                           const proxy_worker *worker);
 
 #endif

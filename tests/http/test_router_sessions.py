@@ -140,6 +140,16 @@ def test_the_variables_keep_their_meaning(site):
     assert new["was"] == f"127.0.0.1:{clones[new['route']].port}"
 
 
+def test_what_was_set_before_says_nothing_of_the_choice(httpd, clones):
+    """As in a sub-request, which begins with the variables of its request."""
+    before = ('SetEnvIf Request_URI "." BALANCER_ROUTE_CHANGED=1 '
+              "BALANCER_SESSION_STICKY=x BALANCER_SESSION_ROUTE=y\n")
+    site = httpd(shop(clones("A", "B"), before=before), own=OWN)
+    assert shown(site.get("/", headers=cookie("B")))["changed"] is None
+    new = shown(site.get("/"))
+    assert (new["sticky"], new["session_route"]) == (None, None)
+
+
 def test_no_log_line_holds_a_session(httpd, clones):
     secret = "aVerySecretSession"
     server = httpd(shop(clones("A", "B")), own=OWN, loglevel="debug "
