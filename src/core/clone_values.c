@@ -26,7 +26,8 @@ static void add_pair(clone_values_t *values, span_t part, span_t name)
 /* Where the next one of a character is; the end when there is none. */
 static const char *find_char(const char *from, const char *end, char c)
 {
-    const char *found = memchr(from, c, (apr_size_t)(end - from));
+    const char *found = from < end
+                            ? memchr(from, c, (apr_size_t)(end - from)) : NULL;
 
     return found != NULL ? found : end;
 }
@@ -40,22 +41,19 @@ void clone_values_add_cookies(clone_values_t *values, span_t header,
                               span_t name)
 {
     const char *at = header.data;
-    const char *end = header.data + header.len;
-    const char *semicolon = at;
-    const char *comma = at;
+    const char *end = header.len > 0 ? at + header.len : at;
+    const char *semicolon = find_char(at, end, ';');
+    const char *comma = find_char(at, end, ',');
 
-    /* Each is looked for anew only when it was passed: once over the header.
-     * Quotes protect neither (RFC 6265, 5.4). */
+    /* Quotes protect neither (RFC 6265, 5.4). Each is looked for anew only
+     * when it has been passed, so that a header is gone through once. */
     while (at < end && name.len > 0) {
-        const char *stop;
+        const char *stop = semicolon < comma ? semicolon : comma;
 
-        semicolon = at > semicolon || at == header.data
-                        ? find_char(at, end, ';') : semicolon;
-        comma = at > comma || at == header.data
-                    ? find_char(at, end, ',') : comma;
-        stop = semicolon < comma ? semicolon : comma;
         add_pair(values, span_of(at, (apr_size_t)(stop - at)), name);
-        at = stop + (stop < end);
+        at = stop < end ? stop + 1 : end;
+        semicolon = semicolon < at ? find_char(at, end, ';') : semicolon;
+        comma = comma < at ? find_char(at, end, ',') : comma;
     }
     values->cookies = values->count;
 }
@@ -90,7 +88,7 @@ static void add_parameters(clone_values_t *values, span_t text, span_t name,
 
 void clone_values_add_url(clone_values_t *values, span_t url, span_t name)
 {
-    /* Nearly all have none. */
+    /* Parameters stand behind these; nearly all URLs have neither. */
     if (url.len > 0 && (memchr(url.data, ';', url.len) != NULL
                         || memchr(url.data, '?', url.len) != NULL)) {
         add_parameters(values, url, name, 0);
