@@ -134,13 +134,14 @@ ha_load_e ha_session_load(ha_session_t **session, const ha_session_env_t *env,
     if (!ha_crew_is_held(crew)) {
         return judge_absence(crew);
     }
+    /* Shown is what the copies counted hold. What else came to one of them
+     * while it was repaired, the next reader could miss again; but an end is
+     * an end, whoever knows of it. */
     image = ha_crew_merge(crew, NULL);
     settled = ha_crew_settle(crew, image, 1);
     if (settled->ended) {
         image = settled;
     }
-    /* What else came in the meantime, no more than one may have: whoever is
-     * shown it could miss it again a moment later. */
     if (ha_forward_is_logout(image)) {
         return HA_LOAD_ENDED;
     }

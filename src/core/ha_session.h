@@ -110,7 +110,8 @@ ha_session_t *ha_session_make_of(const ha_sid_t *sid, ha_image_t *image,
 
 /**
  * Read a session from all its owners at once, and repair what one of them
- * lacks. A miss is believed from a node that has been whole for a session's
+ * lacks. It has what the copies counted hold, no more, unless that is its
+ * end. A miss is believed from a node that has been whole for a session's
  * lifetime, or from all nodes together; otherwise the answer is UNKNOWN.
  *
  * @param session made on HIT and MOVED, NULL otherwise
