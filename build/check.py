@@ -21,7 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SLOWEST = 5
-# How long histories under faults play: in the tests of HTTP, and elsewhere.
+# How long faults are played, in the tests of HTTP and elsewhere: histories, and
+# clones that are killed before routers.
 HISTORY = "60"
 HISTORY_AGAIN = "20"
 ROUTER_AGAIN = "6"

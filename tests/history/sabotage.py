@@ -65,11 +65,12 @@ def take_back(game, session):
     """Change a session by an attribute that nobody else writes, make it what
     it was, and look; whether a reader was shown that."""
     before = items(game)
-    game.mender.run("write", 0, session, {"kept": ""})
+    write = game.mender.run("write", 0, session, {"kept": ""})
     if not game.is_seen(session, 0, "2/2"):
         return False
     put_back(game, before, lambda value, now: now and not is_end(now))
-    return game.mender.run("read", 1, session, {}).load == "hit"
+    op = game.mender.run("read", 1, session, {})
+    return op.load == "hit" and op.seen.get("kept") != write.sets["kept"]
 
 
 def revive(game):

@@ -160,6 +160,8 @@ class Kills:
             user.is_over = True
         for user in self.users:
             user.join(30)
+        if any(user.is_alive() for user in self.users):
+            raise RuntimeError("a user still waits for an answer")
         for clone in self.clones.values():
             clone.kill9()
             self.executed.add(clone)
