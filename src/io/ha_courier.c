@@ -70,7 +70,8 @@ struct ha_courier_t {
     int has_first;        /* the one that stays */
     int stop;             /* nothing is taken any more */
     apr_time_t drain_until;
-    apr_time_t told;
+    apr_time_t told;      /* the board, when last */
+    int is_told_of;       /* that something waits */
     apr_uint32_t random;
     int slot;             /* on the board; -1: none */
 };
@@ -125,13 +126,14 @@ static void count_dropped(ha_courier_t *courier, apr_uint64_t count)
     }
 }
 
-/* Say on the board what waits; when nothing does, that drops are over. */
+/* Say on the board what waits, now and then; at once whether anything does.
+ * When nothing does, say that drops are over. */
 static void tell(ha_courier_t *courier, apr_time_t now)
 {
     ha_courier_usage_t usage;
     apr_uint64_t dropped;
 
-    if (now - courier->told < TELL_USEC
+    if (courier->is_told_of && now - courier->told < TELL_USEC
         && ha_parcels_count(courier->queue) > 0) {
         return;
     }
@@ -140,6 +142,7 @@ static void tell(ha_courier_t *courier, apr_time_t now)
     usage.waiting = ha_parcels_changes(courier->queue);
     usage.bytes = ha_parcels_bytes(courier->queue);
     usage.oldest = ha_parcels_oldest(courier->queue);
+    courier->is_told_of = usage.waiting > 0;
     ha_courier_board_tell(courier->conf.board, courier->slot, &usage, now);
     if (usage.waiting == 0 && !courier->stop
         && ha_courier_board_is_over(courier->conf.board, now, &dropped)) {
@@ -426,7 +429,12 @@ int ha_courier_send(ha_courier_t *courier, const ha_parcel_t *parcel)
 
     lock(courier, &before);
     if (!courier->stop && see_to_thread(courier) == 0) {
-        is_in = ha_parcels_put(courier->queue, parcel, apr_time_now());
+        apr_time_t now = apr_time_now();
+
+        is_in = ha_parcels_put(courier->queue, parcel, now);
+        if (is_in && !courier->is_told_of) {
+            tell(courier, now);
+        }
         (void)pthread_cond_signal(&courier->news);
     }
     if (!is_in) {

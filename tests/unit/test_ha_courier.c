@@ -218,6 +218,21 @@ START_TEST(a_parcel_is_brought_to_all_its_nodes)
 }
 END_TEST
 
+/* Nobody who looks after a request is told that nothing waits. */
+START_TEST(what_waits_is_shown_as_soon_as_it_is_handed_over)
+{
+    unsigned int i;
+
+    for (i = 0; i < 20; i++) {
+        set(&world.down, 1);
+        ck_assert(send_to(i, 1, "a"));
+        ck_assert_uint_eq(usage().waiting, 1);
+        set(&world.down, 0);
+        wait_until_sent(i + 1);
+    }
+}
+END_TEST
+
 START_TEST(a_session_that_changes_while_a_node_is_down_is_brought_once)
 {
     int i;
@@ -439,6 +454,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_parcel_is_brought_to_all_its_nodes);
+    tcase_add_test(tcase, what_waits_is_shown_as_soon_as_it_is_handed_over);
     tcase_add_test(tcase,
                    a_session_that_changes_while_a_node_is_down_is_brought_once);
     tcase_add_test(tcase, a_silent_node_is_tried_until_it_answers);
