@@ -386,11 +386,24 @@ class Httpd(Process):
             pass
 
     def graceful(self, conf=None):
-        """Re-read the configuration; returns when the new one serves."""
+        """Re-read the configuration; returns when the new one serves, with the
+        pids of all children of before, who may answer for a moment yet."""
         self.write_conf(conf)
-        before = self._starts()
+        starts = self._starts()
+        before = set()
+
+        def serves():
+            # New ones come only after the line that is counted here; the
+            # parent may start another one of the old until it hears us.
+            found = self.children()
+            if self._starts() > starts:
+                return True
+            before.update(found)
+            return False
+
         self.child.send_signal(signal.SIGUSR1)
-        wait_until(lambda: self._starts() > before, 30, "graceful restart")
+        wait_until(serves, 30, "graceful restart")
+        return before
 
     def children(self):
         """Pids of the children, as long as the parent lives."""

@@ -31,11 +31,8 @@ def make(httpd, clones):
 
 
 def restart(server, conf=None):
-    """Gracefully, until nobody of before answers any more: the two that
-    StartServers says, once both are there."""
-    before = wait_until(lambda: (lambda all: all if len(all) >= 2 else None)(
-        server.children()), 20, "all children")
-    server.graceful(conf)
+    """Gracefully, until nobody of before answers any more."""
+    before = server.graceful(conf)
     wait_until(lambda: not any(map(is_alive, before)), 20, "end of children")
 
 

@@ -90,16 +90,26 @@ for line in sys.stdin:
 """
 
 
+def start(leak):
+    """A process that leaks a bit at each step()."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(leak=LEAKS[leak])],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def step(process):
+    """One more; returns when it is done."""
+    process.stdin.write("\n")
+    process.stdin.flush()
+    process.stdout.readline()
+
+
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_process_that_leaks_is_found(leak):
-    with subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(leak=LEAKS[leak])],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
+    with start(leak) as it:
         samples = []
         for i in range(40):
-            it.stdin.write("\n")
-            it.stdin.flush()
-            it.stdout.readline()
+            step(it)
             samples.append((float(i), soak.measure({"httpd1": [it.pid]})))
         it.stdin.close()
     grew = {row.what for row in soak.judge_growth(samples, ["httpd1"])
@@ -110,15 +120,21 @@ def test_a_process_that_leaks_is_found(leak):
 
 def test_a_child_that_is_replaced_counts_for_its_server():
     """A dead pid is nothing, its successor is added under the same name."""
-    with subprocess.Popen(["sleep", "60"]) as old, \
-            subprocess.Popen(["sleep", "60"]) as new:
-        both = soak.measure({"httpd1": [old.pid, new.pid]})["httpd1"]
+    with start("nothing") as old, start("nothing") as new:
+        step(old)
+        step(new)
+        first, second, both = (soak.measure({"httpd1": pids})["httpd1"]
+                               for pids in ([old.pid], [new.pid],
+                                            [old.pid, new.pid]))
         old.kill()
         old.wait()
         one = soak.measure({"httpd1": [old.pid, new.pid]})["httpd1"]
         new.kill()
     assert (both["processes"], one["processes"]) == (2, 1)
-    assert 0 < one["memory"] < both["memory"]
+    assert both["resident"] == first["resident"] + second["resident"]
+    assert both["files"] == first["files"] + second["files"]
+    assert (one["files"], one["resident"]) == (second["files"],
+                                               second["resident"])
     assert soak.measure({"m1": [old.pid]}) == {}
 
 
