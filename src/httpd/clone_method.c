@@ -263,6 +263,7 @@ typedef struct asker_t {
     const request_rec *r;
     apr_uint64_t seed; /* of what this session draws */
     apr_time_t now;
+    int is_sparing; /* leaves out who is just back */
 } asker_t;
 
 /* Whether a member takes new sessions, and not just for the moment. */
@@ -314,7 +315,7 @@ static int is_spared(const asker_t *asker, const proxy_worker *worker)
     clone_slot_no slot;
     unsigned int share;
 
-    if (limit->slow_start <= 0) {
+    if (!asker->is_sparing) {
         return 0;
     }
     slot = clone_track_member(asker->req, asker->r, worker);
@@ -340,7 +341,8 @@ static void begin(asker_t *asker, const proxy_balancer *balancer,
     memset(asker, 0, sizeof(*asker));
     asker->req = req;
     asker->r = r;
-    if (req->conf.limit.slow_start > 0) {
+    asker->is_sparing = req->conf.limit.slow_start > 0;
+    if (asker->is_sparing) {
         asker->now = apr_time_now();
         asker->seed = (apr_uint64_t)asker->now ^ (apr_uintptr_t)r;
         watch_members(asker, balancer);
@@ -375,6 +377,16 @@ static proxy_worker *find_last_resort(const proxy_balancer *balancer,
     return NULL;
 }
 
+/* Another member than the one offered; NULL when all are out. */
+static proxy_worker *find_other(proxy_balancer *balancer, request_rec *r,
+                                asker_t *asker)
+{
+    proxy_worker *other = ap_proxy_balancer_get_best_worker(
+        balancer, r, is_untried_better, asker);
+
+    return other != NULL && !is_out(asker, other) ? other : NULL;
+}
+
 /*
  * The method under ours knows nothing of members that failed this very
  * request, with retry=0 it would offer them again until attempts run out; nor
@@ -389,29 +401,37 @@ static proxy_worker *find_by_base(proxy_balancer *balancer,
     asker_t asker;
     int is_offered;
     int is_full;
-    int is_passed;
+    int is_spared_only;
 
     begin(&asker, balancer, req, r);
     worker = base->finder(balancer, r);
     is_offered = worker != NULL && !clone_request_is_tried(req, worker);
     is_full = is_offered && clone_admit_is_full(req, r, worker);
-    is_passed = is_full || (is_offered && is_spared(&asker, worker));
-    if (is_offered && !is_passed && is_mine_to_try(req, worker)) {
+    is_spared_only = is_offered && !is_full && is_spared(&asker, worker);
+    if (is_offered && !is_full && !is_spared_only
+        && is_mine_to_try(req, worker)) {
         return worker;
     }
-    other = ap_proxy_balancer_get_best_worker(balancer, r, is_untried_better,
-                                              &asker);
-    if (other != NULL && !is_out(&asker, other)) {
+    other = find_other(balancer, r, &asker);
+    if (other == NULL && is_spared_only && is_mine_to_try(req, worker)) {
+        return worker;
+    }
+    if (other == NULL && asker.is_sparing) {
+        /* Who is just back has room, and nobody else has. */
+        asker.is_sparing = 0;
+        other = find_other(balancer, r, &asker);
+    }
+    if (other != NULL) {
         if (is_full) {
             clone_admit_pass(req, r, worker);
         }
-        if (is_passed) {
+        if (is_full || is_spared_only) {
             account(balancer, base, other, r->server);
         }
         return other;
     }
     /* When all are full, it waits where it was sent. */
-    return is_passed && is_mine_to_try(req, worker)
+    return is_full && is_mine_to_try(req, worker)
                ? worker : find_last_resort(balancer, req);
 }
 

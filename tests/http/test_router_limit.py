@@ -73,6 +73,16 @@ def fill(site, ask, clone_id, count, path="/"):
     return asked
 
 
+def kill_children(site, lost):
+    """With these requests in them."""
+    dead = site.children()
+    for pid in dead:
+        os.kill(pid, signal.SIGKILL)
+    for one in lost:
+        one.result()
+    wait_until(lambda: not any(map(is_alive, dead)), 10, "end of children")
+
+
 def status(site):
     lines = site.get("/status?auto").text.split("\n")
     return {line.split(": ")[0][len("ProxyCloneLimit"):]:
@@ -223,12 +233,7 @@ def test_a_killed_child_gives_its_places_back(make, ask):
     lost += [ask(site, cookie("A", session=f"w{n}")) for n in range(2)]
     site.admin.until("A", waiting=2)
     assert site.get("/", headers=cookie("A")).status == 503
-    dead = site.children()
-    for pid in dead:
-        os.kill(pid, signal.SIGKILL)
-    for one in lost:
-        one.result()
-    wait_until(lambda: not any(map(is_alive, dead)), 10, "end of children")
+    kill_children(site, lost)
     site.clones["A"].behave("normal")
     wait_until(lambda: site.children(), 10, "new children")
     # as many as may be at once, and as many as may wait: all places are free
@@ -240,6 +245,18 @@ def test_a_killed_child_gives_its_places_back(make, ask):
     site.clones["A"].behave("normal")
     for one in asked:
         assert served(one.result()) == ("A", "first")
+
+
+def test_a_killed_childs_places_are_free_for_the_first_who_comes(make, ask):
+    site = make("ProxyCloneMaxInFlight 2 queue=0")
+    site.log.allow(r"AH00051|AH00052|AH10291")
+    lost = fill(site, ask, "A", 2)
+    assert site.get("/", headers=cookie("A")).status == 503
+    kill_children(site, lost)
+    site.clones["A"].behave("normal")
+    wait_until(lambda: site.children(), 10, "new children")
+    # nobody has looked at the counts since
+    assert served(site.get("/", headers=cookie("A"))) == ("A", "first")
 
 
 def test_a_failed_attempt_gives_its_place_back(make, ask):
@@ -388,6 +405,39 @@ def test_a_member_that_is_added_starts_slowly(make):
                10, "C in the balancer")
     got = visitors(site, 40)
     assert got["C"] <= 8 and min(got["A"], got["B"]) >= 12, got
+
+
+# By weight, it is always A that a new visitor is for.
+HEAVY_A = {"A": "loadfactor=100", "B": "loadfactor=1 retry=3600",
+           "C": "loadfactor=1"}
+
+
+def test_a_member_that_is_back_takes_what_no_other_has_room_for(make, ask):
+    site = make("ProxyCloneSlowStart 1h\nProxyCloneMaxInFlight 2 queue=0",
+                ids="AC", members={i: HEAVY_A[i] for i in "AC"})
+    away_and_back(site, "C")
+    visitors(site, 3)
+    assert site.admin.member("C")["slow_start_share"] < 0.1
+    fill(site, ask, "A", 2)
+    for _ in range(10):
+        assert served(site.get("/")) == ("C", "new")
+    site.clones["A"].behave("normal")
+
+
+def test_a_member_that_is_back_is_asked_before_one_that_is_down(make):
+    site = make("ProxyCloneSlowStart 1h", room="", members=HEAVY_A)
+    allow_dead(site)
+    site.log.allow("AH")
+    site.log.allow("CR022")
+    away_and_back(site, "C")
+    site.clones["B"].kill9()
+    wait_until(lambda: site.get("/", headers=cookie("B")).status == 200
+               and site.admin.member("B")["state"] == "down", 10, "B down")
+    answer = site.get("/mode/A/close/x")
+    assert served(answer) == ("C", "new")
+    tried = answer.header("X-Decision").split(";tried=")[1].split(",")
+    # A twice: once more by a fresh connection
+    assert [attempt.split(":")[0] for attempt in tried] == ["A", "A", "C"]
 
 
 def test_stand_ins_are_the_same_with_and_without_a_slow_start(httpd, clones,
