@@ -3,10 +3,12 @@
 Markdown. Knows no server and starts nothing."""
 
 import collections
+import functools
 import html
 import json
 import os
 import re
+import textwrap
 from statistics import median
 
 # results[cell][keeper] is a list of rounds; cell is (where, writes, size,
@@ -14,6 +16,10 @@ from statistics import median
 # what was wrong in rounds that do not count.
 Data = collections.namedtuple(
     "Data", "plan host titles results failures extra seconds")
+
+# A ratio worth remembering from run to run, by a name that never changes; less
+# is better, or more.
+Headline = collections.namedtuple("Headline", "name title value is_less")
 
 BASE = "none"
 OURS = "ha2"            # with the default number of copies
@@ -87,6 +93,11 @@ def added(data, where, keeper, writes=0):
     return median(values) if values else None
 
 
+def ratio_at(data, where, writes, clients, field, one, other):
+    return ratio(rounds_of(data, where, writes, clients, one),
+                 rounds_of(data, where, writes, clients, other), field)
+
+
 def write_bytes(data, keeper, field):
     """Of one write itself: a write request less what a read request moves."""
     writes = rounds_of(data, "delay", 100, 1, keeper)
@@ -105,14 +116,12 @@ def worst_ratio(data, keeper, other):
 
 
 def aims_of_time(data):
-    rate = ratio(rounds_of(data, "delay", 100, 1, "ha3"),
-                 rounds_of(data, "delay", 100, 1, "ha1"), "p50")
+    rate = ratio_at(data, "delay", 100, 1, "p50", "ha3", "ha1")
     yield verdict("write p50, R=3 to R=1, 0.5 ms each way", rate, 1.15, True)
     for keeper in ("ha1", "ha2", "ha3"):
         for where in ("delay", "direct"):
             way = ("0.5 ms each way" if where == "delay" else "no delay")
-            rate = ratio(rounds_of(data, where, 0, 1, keeper),
-                         rounds_of(data, where, 0, 1, "plain"), "p50")
+            rate = ratio_at(data, where, 0, 1, "p50", keeper, "plain")
             yield verdict(f"read p50, R={keeper[2]} to a plain get, {way}",
                           rate, 1.1, True)
     ours, plain = added(data, "delay", OURS), added(data, "delay", "plain")
@@ -140,12 +149,10 @@ def aims_of_bytes(data):
 
 def aims_of_rate(data):
     for clients in (32, 1):
-        rate = ratio(rounds_of(data, "direct", 100, clients, OURS),
-                     rounds_of(data, "direct", 100, clients, "pg"), "rate")
+        rate = ratio_at(data, "direct", 100, clients, "rate", OURS, "pg")
         yield verdict(f"writes/s, R=2 to mod_session_dbd on PostgreSQL, "
                       f"{clients} client{'s' * (clients > 1)}", rate, 5, False)
-        most = ratio(rounds_of(data, "direct", 100, clients, BASE),
-                     rounds_of(data, "direct", 100, clients, "pg"), "rate")
+        most = ratio_at(data, "direct", 100, clients, "rate", BASE, "pg")
         if most:
             yield ("the same, httpd without sessions: more than this nobody "
                    "can have here", f"{most:.2f}", "no aim")
@@ -175,6 +182,35 @@ def aims(data):
     return [row for part in (aims_of_time, aims_of_bytes, aims_of_rate,
                              aims_of_freeze) for row in part(data)
             if row[1] != "not measured"]
+
+
+# column, words, is less better, and where to look for it
+AT = (
+    ("session_write_p50_r3_to_r1", "write p50, R=3 to R=1, 0.5 ms each way",
+     True, ("delay", 100, 1, "p50", "ha3", "ha1")),
+    ("session_read_p50_r2_to_plain", "read p50, R=2 to a plain get, 0.5 ms "
+     "each way", True, ("delay", 0, 1, "p50", OURS, "plain")),
+    ("session_reads_r2_to_plain", "reads/s, R=2 to plain gets, 32 clients",
+     False, ("direct", 0, 32, "rate", OURS, "plain")),
+    ("session_writes_r2_to_plain", "writes/s, R=2 to plain sets, 32 clients",
+     False, ("direct", 100, 32, "rate", OURS, "plain")),
+    ("session_write_cpu_r2_to_plain", "processor time of a write, R=2 to a "
+     "plain set", True, ("direct", 100, 32, "cpu", OURS, "plain")),
+    ("session_writes_r2_to_pg", "writes/s, R=2 to PostgreSQL, 32 clients",
+     False, ("direct", 100, 32, "rate", OURS, "pg")))
+
+
+def headlines(data):
+    found = [Headline(name, title, ratio_at(data, *at), is_less)
+             for name, title, is_less, at in AT]
+    ours, plain = (write_bytes(data, k, "sent") for k in ("ha1", "plain"))
+    return found + [
+        Headline("session_write_bytes_r1_to_plain",
+                 "bytes sent by a write, R=1 to a plain set",
+                 ours / plain if ours is not None and plain else None, True),
+        Headline("session_worst_r2_to_php_locked",
+                 "requests/s, R=2 to PHP locked, worst load",
+                 worst_ratio(data, OURS, "phplock")[0], False)]
 
 
 def memory_rows(data):
@@ -287,24 +323,32 @@ def cell_order(cell):
 
 # ---- chart -------------------------------------------------------------------
 
-WIDTH, ROW, LABEL = 760, 22, 250
-COLOURS = {"ha1": "#1b6ca8", "ha2": "#1b6ca8", "ha3": "#1b6ca8",
-           "shm": "#1b6ca8", BASE: "#9a9a9a"}
+WIDTH, ROW = 400, 36           # readable on a phone; label above its bar
+COLOURS = {"ha1": "#2a7fc1", "ha2": "#2a7fc1", "ha3": "#2a7fc1",
+           "shm": "#2a7fc1", BASE: "#9a9a9a"}
+
+
+def caption(title, top):
+    """SVG of a title, and where the rest begins: lower for each line more."""
+    rows = textwrap.wrap(title, 50)
+    words = "".join(f'<tspan x="10" y="{top + 16 + 16 * i}">'
+                    f'{html.escape(row)} </tspan>'
+                    for i, row in enumerate(rows))
+    return f'<text class="t">{words}</text>', top + 16 * (len(rows) - 1)
 
 
 def bars(title, rows, top):
     """SVG of one group of bars; rows are (label, value, colour)."""
     most = max(value for _, value, _ in rows) or 1
-    out = [f'<text x="10" y="{top + 16}" class="t">{html.escape(title)}'
-           '</text>']
+    said, top = caption(title, top)
+    out = [said]
     for i, (label, value, colour) in enumerate(rows):
         y = top + 28 + i * ROW
-        wide = max(1, (WIDTH - LABEL - 90) * value / most)
+        wide = max(1, (WIDTH - 80) * value / most)
         out.append(
-            f'<text x="{LABEL - 8}" y="{y + 12}" class="l">'
-            f'{html.escape(label)}</text><rect x="{LABEL}" y="{y}" '
-            f'width="{wide:.1f}" height="15" fill="{colour}"/>'
-            f'<text x="{LABEL + wide + 6:.1f}" y="{y + 12}">'
+            f'<text x="10" y="{y + 12}">{html.escape(label)}</text>'
+            f'<rect x="10" y="{y + 16}" width="{wide:.1f}" height="12" '
+            f'fill="{colour}"/><text x="{wide + 16:.1f}" y="{y + 27}">'
             f'{number(value)}</text>')
     return out, top + 40 + len(rows) * ROW
 
@@ -314,6 +358,7 @@ def curve(title, freeze, top):
     rates, span = freeze["rates"], freeze["span"]
     most = max(rates) or 1
     tall, wide = 140, WIDTH - 90
+    said, top = caption(title, top)
     step = wide / max(1, len(rates) - 1)
     points = " ".join(f"{50 + i * step:.1f},"
                       f"{top + 30 + tall * (1 - rate / most):.1f}"
@@ -321,28 +366,28 @@ def curve(title, freeze, top):
     x = 50 + freeze["frozen_at"] / span * step
     bottom = top + 30 + tall
     return [
-        f'<text x="10" y="{top + 16}" class="t">{html.escape(title)}</text>',
+        said,
         f'<path d="M50 {top + 30}V{bottom}H{50 + wide}" fill="none" '
         'stroke="#888"/>',
         f'<line x1="{x:.1f}" y1="{top + 30}" x2="{x:.1f}" y2="{bottom}" '
         'stroke="#c33" stroke-dasharray="4"/>',
         f'<text x="{x + 5:.1f}" y="{bottom - 6}">a node stops</text>',
         f'<text x="44" y="{top + 38}" class="l">{number(most)}</text>',
-        f'<polyline points="{points}" fill="none" stroke="#1b6ca8" '
+        f'<polyline points="{points}" fill="none" stroke="#2a7fc1" '
         'stroke-width="2"/>'], bottom + 24
 
 
 def lines(title, series, top, say_x, tall=140):
     """SVG of some lines over one axis, y from nought; series are (label,
     [(x, y)], colour), say_x makes a word of an x."""
-    wide, left = WIDTH - 280, 60
+    wide, left = WIDTH - 80, 60
     points = [point for _, some, _ in series for point in some]
     most = max([y for _, y in points] + [0]) or 1
     first = min([x for x, _ in points], default=0)
     last = max([x for x, _ in points], default=0)
+    said, top = caption(title, top)
     bottom = top + 30 + tall
-    out = [f'<text x="10" y="{top + 16}" class="t">{html.escape(title)}'
-           f'</text><path d="M{left} {top + 30}V{bottom}H{left + wide}" '
+    out = [f'{said}<path d="M{left} {top + 30}V{bottom}H{left + wide}" '
            'fill="none" stroke="#888"/>'
            f'<text x="{left - 6}" y="{top + 38}" class="l">{number(most)}'
            f'</text><text x="{left - 6}" y="{bottom}" class="l">0</text>'
@@ -354,20 +399,37 @@ def lines(title, series, top, say_x, tall=140):
             f"{left + wide * (x - first) / ((last - first) or 1):.1f},"
             f"{bottom - tall * y / most:.1f}" for x, y in some)
         out.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" '
-                   f'stroke-width="2"/><text x="{left + wide + 10}" '
-                   f'y="{top + 40 + 17 * i}" style="fill:{colour}">'
+                   f'stroke-width="2"/><text x="{left}" '
+                   f'y="{bottom + 34 + 17 * i}" style="fill:{colour}">'
                    f'{html.escape(label)}</text>')
-    return out, max(bottom + 28, top + 50 + 17 * len(series))
+    return out, bottom + 40 + 17 * len(series)
 
 
 def svg_page(body, height):
     """The whole file around what was drawn down to a height."""
-    style = ("text{font:12px sans-serif;fill:#222}.t{font-weight:bold;"
-             "font-size:14px}.l{text-anchor:end}")
+    style = ("svg{max-width:100%;height:auto}text{font:12px sans-serif;"
+             "fill:#222}.t{font-weight:bold;font-size:13px}.l{text-anchor:end}"
+             ".b{fill:#fff}@media(prefers-color-scheme:dark){text{fill:#ddd}"
+             ".b{fill:#181818}}")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
             f'height="{height}" viewBox="0 0 {WIDTH} {height}"><style>{style}'
-            f'</style><rect width="{WIDTH}" height="{height}" fill="#fff"/>'
+            f'</style><rect width="{WIDTH}" height="{height}" class="b"/>'
             + "\n".join(body) + "</svg>\n")
+
+
+def stacked(drawings):
+    """One SVG of all; a drawing makes its part from where it begins."""
+    body, top = [], 10
+    for draw in drawings:
+        part, top = draw(top)
+        body += part
+    return svg_page(body, top)
+
+
+def side_by_side(drawings):
+    """An SVG of each, as many in a row as there is room for."""
+    return ('<div class="charts">'
+            + "".join(svg_page(*draw(4)) for draw in drawings) + "</div>")
 
 
 def chart_groups(data):
@@ -392,49 +454,73 @@ def chart_groups(data):
             yield title, rows
 
 
-def svg(data):
-    body, top = [], 10
-    for title, rows in chart_groups(data):
-        part, top = bars(title, rows, top)
-        body += part
+def drawings(data):
+    found = [functools.partial(bars, *group) for group in chart_groups(data)]
     freeze = data.extra.get("freeze")
     if freeze and "rates" in freeze:
-        part, top = curve("Requests a second, R = 2, one of three nodes "
-                          "stopped", freeze, top)
-        body += part
-    return svg_page(body, top)
+        found.append(functools.partial(
+            curve, "Requests a second, R = 2, one of three nodes stopped",
+            freeze))
+    return found
 
 
 # ---- files -------------------------------------------------------------------
 
 HTML_END = "</body></html>\n"
+PAGE_STYLE = (
+    ":root{color-scheme:light dark}body{font:15px/1.4 sans-serif;"
+    "margin:1.5em auto;padding:0 1em;max-width:78em;color:#222;"
+    "background:#fff}.wide{overflow-x:auto}table{border-collapse:collapse}"
+    "td,th{padding:2px 10px;text-align:right}td:first-child,th:first-child{"
+    "text-align:left;padding-left:0}tr:nth-child(even){background:#f3f3f3}"
+    ".charts{display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start}"
+    ".bad{color:#b00020;font-weight:bold}@media(prefers-color-scheme:dark){"
+    "body{color:#ddd;background:#181818}tr:nth-child(even){"
+    "background:#262626}.bad{color:#ff8a80}}")
 
 
 def html_head(title, about):
     """A page down to its first paragraph."""
     title = html.escape(title)
     return ("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"/>"
-            f"<title>{title}</title><style>body{{font:15px sans-serif;"
-            "margin:2em;max-width:60em}table{border-collapse:collapse}td,th{"
-            "padding:2px 10px;text-align:right}td:first-child{text-align:left}"
-            "tr:nth-child(even){background:#f3f3f3}</style></head><body>"
+            "<meta name=\"viewport\" content=\"width=device-width\"/>"
+            f"<title>{title}</title><style>{PAGE_STYLE}</style></head><body>"
             f"<h1>{title}</h1>\n<p>{html.escape(about)}</p>")
 
 
 def html_page(data):
-    out = [html_head("What keeping sessions costs", heading(data)), svg(data),
-           "<h2>Aims</h2>", html_table(aims(data)),
-           "<h2>Memory</h2>", html_table(memory_rows(data))]
+    return "\n".join([
+        html_head("What keeping sessions costs", heading(data)),
+        "<h2>Aims</h2>", html_table(aims(data)), html_body(data), HTML_END])
+
+
+def html_body(data):
+    """All but the aims."""
+    out = [side_by_side(drawings(data)),
+           "<h3>Memory</h3>", html_table(memory_rows(data))]
     for cell in sorted(data.results, key=cell_order):
         out.append(f"<h3>{html.escape(cell_title(cell))}</h3>")
         out.append(html_table([HEAD, *cell_rows(data, cell)]))
-    return "\n".join(out) + HTML_END
+    return "\n".join(out + [
+        "<h3>Rounds that failed, and do not count</h3>",
+        html_list(failed_lines(data))])
+
+
+def html_list(lines):
+    return "<ul>" + "".join(f"<li>{html.escape(line.strip())}</li>"
+                            for line in lines) + "</ul>"
+
+
+def html_cell(word):
+    word = str(word)
+    bad = ' class="bad"' if word.startswith("MISSED") else ""
+    return f"<td{bad}>{html.escape(word)}</td>"
 
 
 def html_table(rows):
-    lines = ["<tr>" + "".join(f"<td>{html.escape(str(word))}</td>"
-                              for word in row) + "</tr>" for row in rows]
-    return "<table>" + "\n".join(lines) + "</table>"
+    lines = ["<tr>" + "".join(map(html_cell, row)) + "</tr>" for row in rows]
+    return ('<div class="wide"><table>' + "\n".join(lines)
+            + "</table></div>")
 
 
 def md_table(head, rows):
@@ -494,7 +580,7 @@ def put(folder, name, content):
 def write_all(data, folder):
     os.makedirs(folder, exist_ok=True)
     put(folder, "table.txt", text(data))
-    put(folder, "chart.svg", svg(data))
+    put(folder, "chart.svg", stacked(drawings(data)))
     put(folder, "index.html", html_page(data))
     put(folder, "results.json", json.dumps(plain_json(data), indent=1))
 

@@ -3,6 +3,7 @@
 Markdown. Knows no server and starts nothing."""
 
 import collections
+import functools
 import html
 import json
 import os
@@ -18,7 +19,7 @@ Data = collections.namedtuple(
 
 BASE = "stock"
 OURS = "ours"
-COLOURS = {OURS: "#1b6ca8", "bare": "#7fb2d6", "placed": "#7fb2d6"}
+COLOURS = {OURS: "#2a7fc1", "bare": "#7fb2d6", "placed": "#7fb2d6"}
 OTHER = "#9a9a9a"
 PARTS = {"clients": "{n} client{s}, 4 members",
          "members": "{n} members, 32 clients",
@@ -36,7 +37,7 @@ def cells_of(data, part):
 
 
 def ratio_of(data, cell, field, one=OURS, other=BASE):
-    by = data.results[cell]
+    by = data.results.get(cell, {})
     return ratio(by.get(one, []), by.get(other, []), field)
 
 
@@ -86,6 +87,29 @@ def aims_of_fire(data):
 def aims(data):
     return [row for part in (aims_of_speed, aims_of_growth, aims_of_fire)
             for row in part(data) if row[1] != "not measured"]
+
+
+def headlines(data):
+    usual = ("clients", 32)
+    most = max(cells_of(data, "members"), default=usual)
+    wanted = (
+        ("router_rate_to_stock", "requests/s to stock's, 32 clients", False,
+         (usual, "rate")),
+        ("router_p99_to_stock", "p99 to stock's, 32 clients", True,
+         (usual, "p99")),
+        ("router_cpu_to_stock", "processor time to stock's, 32 clients", True,
+         (usual, "cpu")),
+        ("router_rate_to_haproxy", "requests/s to HAProxy's, 32 clients",
+         False, (usual, "rate", OURS, "haproxy")),
+        ("router_rate_to_nginx", "requests/s to nginx's, 32 clients", False,
+         (usual, "rate", OURS, "nginx")),
+        ("router_rate_most_members_to_stock", "requests/s to stock's, most "
+         "members", False, (most, "rate")))
+    found = [report.Headline(name, title, ratio_of(data, *at), is_less)
+             for name, title, is_less, at in wanted]
+    return found + [report.Headline(
+        "router_cpu_most_sessions_to_fewest", "processor time, most sessions "
+        "to fewest", grown(data, "sessions", OURS), True)]
 
 
 # ---- tables ------------------------------------------------------------------
@@ -186,25 +210,29 @@ def chart_groups(data):
             for name, found in data.fire.items() if "broken" not in found]
 
 
-def svg(data):
-    body, top = [], 10
-    for title, rows in chart_groups(data):
-        if rows:
-            part, top = report.bars(title, [
-                (label, value, COLOURS.get(name, OTHER))
-                for label, value, name in rows], top)
-            body += part
-    return report.svg_page(body, top)
+def drawings(data):
+    return [functools.partial(report.bars, title, [
+        (label, value, COLOURS.get(name, OTHER))
+        for label, value, name in rows])
+        for title, rows in chart_groups(data) if rows]
 
 
 # ---- files -------------------------------------------------------------------
 
 def html_page(data):
-    out = [report.html_head("What routing costs", report.heading(data)),
-           svg(data), "<h2>Aims</h2>", html_table(aims(data))]
+    return "\n".join([
+        report.html_head("What routing costs", report.heading(data)),
+        "<h2>Aims</h2>", html_table(aims(data)), html_body(data),
+        report.HTML_END])
+
+
+def html_body(data):
+    """All but the aims."""
+    out = [report.side_by_side(drawings(data))]
     for title, head, rows in tables(data):
         out += [f"<h3>{html.escape(title)}</h3>", html_table([head, *rows])]
-    return "\n".join(out) + report.HTML_END
+    return "\n".join(out + ["<h3>What went wrong</h3>",
+                            report.html_list(failed_lines(data))])
 
 
 INTRODUCTION = """# What routing costs, and what clones that die do to it
@@ -255,7 +283,7 @@ def plain_json(data):
 def write_all(data, folder):
     os.makedirs(folder, exist_ok=True)
     report.put(folder, "table.txt", text(data))
-    report.put(folder, "chart.svg", svg(data))
+    report.put(folder, "chart.svg", report.stacked(drawings(data)))
     report.put(folder, "index.html", html_page(data))
     report.put(folder, "results.json", json.dumps(plain_json(data), indent=1))
 

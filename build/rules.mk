@@ -37,10 +37,10 @@ endif
 ifneq ($(filter deb deb-smoke,$(GOALS)),)
 NEEDS += deb
 endif
-ifneq ($(filter bench-session deps-bench,$(GOALS)),)
+ifneq ($(filter bench bench-session deps-bench,$(GOALS)),)
 NEEDS += rivals
 endif
-ifneq ($(filter bench-router deps-bench,$(GOALS)),)
+ifneq ($(filter bench bench-router deps-bench,$(GOALS)),)
 NEEDS += routers
 endif
 ifneq ($(filter check check-% soak fuzz deps,$(GOALS)),)
@@ -117,7 +117,7 @@ SO := $(OUT)/modules/mod_session_ha.so \
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san fuzz fuzz-run soak demo bench-ratio bench-router \
+        check-san fuzz fuzz-run soak demo bench bench-ratio bench-router \
         bench-seal bench-session bench-tools deps-bench install \
         install-commands sim uninstall deb deb-smoke clean help
 .SECONDARY:
@@ -318,7 +318,11 @@ $(OUT)/bench/mod_bench_app.so: bench/mod_bench_app.c $(OUT)/obj/flags
 	    $(MEMCACHED_LIBS)
 
 # BENCH=quick, full, or neither; what each measures: session_bench.py,
-# router_bench.py
+# router_bench.py. bench is both, one page of them, and a line more of
+# bench/history.csv.
+bench: all bench-tools
+	@MODULES=$(OUT)/modules $(PYTHON) bench/bench.py \
+	    --tools $(OUT)/bench --plan $(or $(BENCH),usual)
 bench-session: all bench-tools
 	@MODULES=$(OUT)/modules $(PYTHON) bench/session_bench.py \
 	    --tools $(OUT)/bench --plan $(or $(BENCH),usual) \
@@ -374,6 +378,7 @@ help:
 #: make deps        install what is missing, for building and for testing
 #: make demo        a shop on three clones, three memcached, two httpd
 #: make demo PLAY=1 the same, played through and judged
+#: make bench       sessions and routers, BENCH=quick or full; one page of both
 #: make bench-ratio requests a second through the router and through stock
 #: make bench-router routers, ours and others, while clones die; see README
 #: make bench-session sessions of ours and of others, 10 minutes; see README
