@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which clone a session's cookie or URL leads to, and what is said of it."""
 
+import socket
+
 import pytest
 
 from backend import balancer
@@ -62,6 +64,64 @@ def test_every_cookie_of_the_name_counts(site):
         ('JSESSIONID="0000s2%3aX%3aC"; $Path=/', ("C", "next")),
         (["JSESSIONID=0000s1:X", "JSESSIONID=0000s2:C"], ("C", "first")),
     ]])
+
+
+def raw_get(site, cookie_value):
+    """Status and headers; http.client would not send what is sent here."""
+    with socket.create_connection(("127.0.0.1", site.port), 20) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Connection: close\r\nCookie: " + cookie_value
+                  + b"\r\n\r\n")
+        head = b"".join(iter(lambda: s.recv(1 << 16), b"")).partition(
+            b"\r\n\r\n")[0]
+    lines = head.decode("latin-1").split("\r\n")
+    return int(lines[0].split()[1]), dict(
+        line.split(": ", 1) for line in lines[1:])
+
+
+X, Y = b"JSESSIONID=0000s1:X; ", b"JSESSIONID=0000s2:"
+# what is sent; who serves it and why. None: anybody, but always the same
+AWKWARD = [
+    (Y + b"B" + b":x" * 1000, "B", "first"),
+    (Y + b"x:" * 31 + b"B", "B", "next"),
+    # beyond the 32nd nobody looks
+    (Y + b"x:" * 1000 + b"B", None, "unknown"),
+    (b"JSESSIONID=0000" + b"s" * 8000 + b":B", "B", "first"),
+    (Y + b":" * 8000 + b"B", "B", "first"),
+    # too long: as if it were not there
+    (b"JSESSIONID=0000" + b"s" * 9000 + b":A; " + Y + b"C", "C", "first"),
+    (b"JSESSIONID=0000s" + b":A" * 9000 + b"; " + Y + b"C", "C", "first"),
+    (X * 7 + Y + b"C", "C", "first"),
+    (X * 500 + Y + b"C", None, "unknown"),
+    (b"JSESSIONID=; " * 500 + Y + b"C", "C", "first"),
+    (b"=;" * 4000 + Y + b"C", "C", "first"),
+    (Y + b"\xff\xfe:B", "B", "next"),
+    (b"JSESSIONID=0000\x80\xff\xc3:B", "B", "first"),
+    (Y + b"%00:%:%4:%zz:%3:B", "B", "next"),
+    (Y + b"%42", None, "unknown"),
+    (Y + b"X%3AB", "B", "next"),
+    (b"JSESSIONID=MDAwMHMxOkI=", None, "unknown"),
+]
+
+
+@pytest.mark.every_mpm
+def test_an_awkward_cookie_is_read_as_far_as_it_makes_sense(httpd, clones):
+    three = clones("A", "B", "C")
+    site = httpd(shop(three, before="LimitRequestFieldSize 65536\n",
+                      members="responsefieldsize=65536"), own=OWN)
+    children = set(site.children())
+    for sent, clone, reason in AWKWARD:
+        got = [raw_get(site, sent) for _ in range(4)]
+        assert {status for status, _ in got} == {200}, sent[:60]
+        assert {h["X-reason"] for _, h in got} == {reason}, sent[:60]
+        routes = {h["X-route"] for _, h in got}
+        assert len(routes) == 1 and clone in (None, *routes), sent[:60]
+    # what no header may hold
+    before = [len(c.requests) for c in three.values()]
+    for byte in (b"\0", b"\x01", b"\x7f"):
+        assert raw_get(site, Y + byte + b":B")[0] == 400
+    assert [len(c.requests) for c in three.values()] == before
+    assert children <= set(site.children())
 
 
 def test_the_cookie_is_believed_before_the_url(site):
