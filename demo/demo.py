@@ -101,6 +101,25 @@ def interrupted(*args):
     raise KeyboardInterrupt
 
 
+def in_folder(prefix, run, when_interrupted):
+    """The exit status of run(folder); the folder goes when it is over."""
+    # SIGINT, too: started behind "&" of a script, it would be ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    folder = tempfile.mkdtemp(prefix=prefix)
+    os.chmod(folder, 0o755)     # httpd started by root serves as another user
+    try:
+        return run(folder)
+    except KeyboardInterrupt:
+        print("\n  Everything is stopped and removed.")
+        return when_interrupted
+    except RuntimeError as e:
+        print(f"demo: {e}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="a shop on eight servers, to be killed one by one")
@@ -114,25 +133,15 @@ def main():
         print(f"demo: {missing(options.modules)} is missing: run make",
               file=sys.stderr)
         return 1
-    # SIGINT, too: started behind "&" of a script, it would be ignored.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupted)
-    folder = tempfile.mkdtemp(prefix="session-ha-demo-")
-    os.chmod(folder, 0o755)     # httpd started by root serves as another user
-    try:
+
+    def run(folder):
         with Site(folder, options.modules) as site:
             if options.play:
                 return play(site)
             screen(site)
-            Watch(site).run()
-    except KeyboardInterrupt:
-        print("\n  Everything is stopped and removed.")
-        return 130 if options.play else 0
-    except RuntimeError as e:
-        print(f"demo: {e}", file=sys.stderr)
-        return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            return Watch(site).run()
+
+    return in_folder("session-ha-demo-", run, 130 if options.play else 0)
 
 
 if __name__ == "__main__":
