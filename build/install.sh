@@ -4,7 +4,8 @@
 # install.sh install|uninstall|commands
 #
 # commands  installs the commands and their manual pages alone; what has a
-#           page in man/ is one
+#           page in man/ is one. What session-ha-drill is made of goes beside
+#           them, into share/session-ha
 #
 # From the environment: DESTDIR, OUT, LIBEXECDIR, SYSCONFDIR, BINDIR and MANDIR
 # of httpd.
@@ -22,6 +23,7 @@ commands=$(cd man && for page in *.1; do echo "${page%.1}"; done)
 lib=$DESTDIR$LIBEXECDIR
 bin=$DESTDIR$BINDIR
 man=$DESTDIR$MANDIR/man1
+share=$DESTDIR$(dirname "$BINDIR")/share/session-ha
 parent=$(dirname "$SYSCONFDIR")
 # Of this system, or of the one in DESTDIR.
 has() {
@@ -87,6 +89,11 @@ install_commands() {
         echo "  $bin/$name"
         echo "  $man/$name.1"
     done
+    mkdir -p "$share/drill"
+    for path in tools/drill/*.py; do
+        install -m 644 "$path" "$share/drill/${path##*/}"
+    done
+    echo "  $share/drill"
 }
 
 install_all() {
@@ -141,6 +148,10 @@ uninstall_all() {
         take "$bin/$name"
         take "$man/$name.1"
     done
+    if [ -d "$share" ]; then
+        rm -r "$share"
+        echo "  $share"
+    fi
     for name in $modules; do
         [ $home != debian ] || disable "$name"
         take "$lib/mod_$name.so"

@@ -43,6 +43,7 @@ def main():
     for path in lint.files("mod_*.c", "src/*/*.[ch]", "tools/*.[ch]",
                            "tests/*/*.[ch]",
                            "tests/http/*.py", "demo/*.py", "bench/*.py",
+                           "tools/*/*.py",
                            "build/*.*", "build/lint/*.py"):
         text = lint.read(path)
         lint.checked += 1

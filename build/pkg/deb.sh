@@ -73,6 +73,7 @@ left_behind() {
     find /etc/apache2 /usr/lib/apache2 /var/lib/apache2 /usr/bin \
         /usr/share/man /usr/share/doc -name '*session[-_]ha*' -o \
         -name '*proxy[-_]balancer[-_]clone*' -o -name 'clonectl*'
+    find /usr/share -maxdepth 1 -name 'session-ha*'
 }
 
 smoke() {

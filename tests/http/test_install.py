@@ -47,6 +47,7 @@ class Machine:
         self.lib = os.path.join(folder, "lib")
         self.bin = os.path.join(folder, "bin")
         self.man = os.path.join(folder, "man")
+        self.share = os.path.join(folder, "share")
         for home in homes:
             os.makedirs(os.path.join(self.etc, home))
 
@@ -60,13 +61,14 @@ class Machine:
         return said
 
     def files(self):
-        """Paths below etc, and in those of modules, programs and
-        manual pages."""
+        """Paths below etc, and in those of modules, programs, manual pages
+        and what programs are made of."""
         return sorted(os.path.relpath(path, self.etc) for path in
                       glob.glob(self.etc + "/**", recursive=True)
                       + glob.glob(self.lib + "/*")
                       + glob.glob(self.bin + "/*")
                       + glob.glob(self.man + "/*/*")
+                      + glob.glob(self.share + "/**", recursive=True)
                       if os.path.isfile(path))
 
 
@@ -74,7 +76,10 @@ PAGES = sorted(glob.glob(os.path.join(ROOT, "man", "*.1")))
 COMMANDS = [os.path.basename(page)[:-2] for page in PAGES]
 MODULES = sorted([f"../bin/{name}" for name in COMMANDS]
                  + [f"../lib/mod_{name}.so" for name in NAMES]
-                 + [f"../man/man1/{name}.1" for name in COMMANDS])
+                 + [f"../man/man1/{name}.1" for name in COMMANDS]
+                 + [f"../share/session-ha/drill/{os.path.basename(path)}"
+                    for path in glob.glob(os.path.join(ROOT, "tools", "drill",
+                                                       "*.py"))])
 
 
 def test_debian_kin_get_modules_to_enable(workdir, httpd):
@@ -159,6 +164,18 @@ def test_the_commands_can_be_had_alone(workdir):
                                if not path.startswith("../lib")]
 
 
+def test_an_installed_drill_finds_what_it_is_made_of(workdir):
+    machine = Machine(workdir, "web/mods-available")
+    machine.run("commands")
+    before = machine.files()
+    said = subprocess.run([os.path.join(machine.bin, "session-ha-drill"),
+                           "--help"], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+    assert said.returncode == 0, said.stdout
+    assert "rehearse failures" in said.stdout
+    assert machine.files() == before      # it leaves nothing of its own
+
+
 def test_an_edited_configuration_is_kept(workdir):
     machine = Machine(workdir, "web/mods-available")
     machine.run("install")
@@ -176,7 +193,8 @@ def test_an_edited_configuration_is_kept(workdir):
 def test_each_command_has_a_manual_page():
     tools = os.path.join(ROOT, "tools")
     programs = {name for name in os.listdir(tools)
-                if os.access(os.path.join(tools, name), os.X_OK)}
+                if os.path.isfile(os.path.join(tools, name))
+                and os.access(os.path.join(tools, name), os.X_OK)}
     assert programs | {"clonectl-conf"} == set(COMMANDS)
 
 

@@ -1,0 +1,448 @@
+# SPDX-License-Identifier: Apache-2.0
+"""session-ha-drill: the plan, the rounds, and that it tells a loss from none.
+The drill on the demonstration's site is a step of make check itself."""
+
+import datetime
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+
+import pytest
+
+from drill_site import (COMMAND, FAULTS, PLAN, PYTHON, ROOT, fake,
+                        unused_endpoint)      # noqa: F401  a fixture
+from process import is_alive, is_open, is_stopped, wait_until
+
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+
+from drill import judge, plan as plans, rounds, run, ways  # noqa: E402
+
+
+PART = """
+[[targets]]
+name = "m1"
+group = "memcached"
+ways = ["kill", "stop"]
+pid_file = "m1.pid"
+start = ["start", "m1"]
+
+[[targets]]
+name = "m2"
+group = "memcached"
+ways = ["kill", "cut"]
+pid_file = "m2.pid"
+start = ["start", "m2"]
+relay = "127.0.0.1:1"
+to = "127.0.0.1:2"
+
+[[targets]]
+name = "web"
+url = "http://web:80"
+ways = ["kill"]
+unit = "apache2"
+"""
+GOOD = PLAN.format(web="http://web:80") + PART + FAULTS + """
+[schedule]
+days = ["mon", "tue"]
+from = "09:00"
+to = "17:30"
+"""
+
+
+def read(folder, text):
+    path = os.path.join(folder, "plan.toml")
+    with open(path, "w") as f:
+        f.write(text)
+    return plans.read_plan(path)
+
+
+# ---- the plan
+
+def test_a_plan_is_read(workdir):
+    plan = read(workdir, GOOD)
+    assert plan.webs == ["http://web:80"]
+    assert [t.name for t in plan.targets] == ["m1", "m2", "web"]
+    assert plan.target("web").group == "web"
+    assert plan.schedule == {"days": [0, 1], "from": 540, "to": 1050,
+                             "pause": 1800}
+
+
+@pytest.mark.parametrize("old, new, says", [
+    ('webs = ["http://web:80"]', "", "site.webs: is missing"),
+    ('webs = ["http://web:80"]', 'webs = ["web"]',
+     "site.webs: must be a URL, http://host:port, not 'web'"),
+    ('webs = ["http://web:80"]', 'webs = ["http://web:x"]',
+     "site.webs: must be a URL, http://host:port, not 'http://web:x'"),
+    ("timeout = 5", "timeout = -1",
+     "site.timeout: must be a number from 0.1 to 86400, not -1"),
+    ("timeout = 5", "timeuot = 5", "site.timeuot: is no key of a plan, not 5"),
+    ("whole_within = 5", "whole_within = true",
+     "site.whole_within: must be a number from 1 to 3600, not True"),
+    ("see = ['well']", "see = ['(']",
+     "site.whole[1].see: must be a regular expression"),
+    ("see = ['well']", "", "site.whole[1].see: is missing"),
+    ("count = 2", "count = 0",
+     "users.count: must be a whole number from 1 to 500, not 0"),
+    ("pause = 0.01", "pause = 'x'",
+     "users.pause: must be a number from 0 to 60, not 'x'"),
+    ("page = 'the shop'", "", "users.page: is missing"),
+    ("find = 'user=(\\w*)'", "find = 'user'",
+     "users.facts[1].find: must have a group ( ) that is the value, not"),
+    ('name = "tea"', 'name = "user"',
+     "users.facts[2].name: is there twice, not 'user'"),
+    ('does = "login"', 'does = "sing"',
+     "users.steps[1].does: must be one of login, change, look, logout, not "
+     "'sing'"),
+    ('does = "logout"', 'does = "look"',
+     "users.steps: must have one step whose does is 'look', and has 2"),
+    ('path = "/basket"', 'path = "basket"',
+     "users.steps[3].path: must begin with '/' and have no space, not "
+     "'basket'"),
+    ("add = { tea = 1 }", "add = { cup = 1 }",
+     "users.steps[3].add.cup: is none of users.facts"),
+    ("add = { tea = 1 }", "add = { tea = 'x' }",
+     "users.steps[3].add.tea: must be a whole number, not 'x'"),
+    ("add = { tea = 1 }", "",
+     "users.steps[3].set: is missing, and so is add"),
+    ("add = { tea = 1 }", "add = { tea = 1 }\nstatus = [500]",
+     "users.steps[3].status: must be a list of statuses from 200 to 499, not "
+     "[500]"),
+    ("add = { tea = 1 }", "add = { tea = 1 }\nmethod = 'BREW'",
+     "users.steps[3].method: must be one of GET, POST, PUT, DELETE, not "
+     "'BREW'"),
+    ('name = "m2"', 'name = "m1"', "targets[2].name: is there twice"),
+    ('name = "m2"', 'name = "m 2"', "targets[2].name: must be letters"),
+    ('ways = ["kill", "stop"]', 'ways = ["kill", "burn"]',
+     "targets[1].ways: 'burn' is no way"),
+    ('ways = ["kill", "stop"]', 'ways = ["slow"]',
+     "targets[1].ways: 'slow' needs relay and to, not ['slow']"),
+    ('start = ["start", "m1"]', "",
+     "targets[1].ways: 'kill' needs unit, or pid_file and start"),
+    ('start = ["start", "m1"]', 'start = "start m1"',
+     "targets[1].start: must be a list of texts that is not empty, not "
+     "'start m1'"),
+    ('relay = "127.0.0.1:1"', 'relay = "1"',
+     "targets[2].relay: must be host:port, not '1'"),
+    ('to = "127.0.0.1:2"', "", "targets[2].to: is missing"),
+    ('url = "http://web:80"\nways', 'url = "http://other:80"\nways',
+     "targets[3].url: must be one of site.webs, not 'http://other:80'"),
+    ('unit = "apache2"', 'unit = "apache2"\npid_file = "x"',
+     "targets[3].unit: has no place beside pid_file or start"),
+    ("at_once = 1", "at_once = 4",
+     "faults.at_once: must be a whole number from 1 to 3, not 4"),
+    ("lasts = [0.1, 0.2]", "lasts = [3, 1]",
+     "faults.lasts: must be seconds, or a list of the least and the most, "
+     "not [3, 1]"),
+    ("at_once = 1", "at_once = 1\nstop_percent = 101",
+     "faults.stop_percent: must be a number from 0.1 to 100, not 101"),
+    ('days = ["mon", "tue"]', 'days = ["monday"]',
+     "schedule.days: must be of mon, tue, wed, thu, fri, sat, sun, not "
+     "'monday'"),
+    ('from = "09:00"', 'from = "9"',
+     "schedule.from: must be a time of day, HH:MM, not '9'"),
+    ('to = "17:30"', 'to = "08:00"', "schedule.to: must be later than from"),
+    ("[schedule]", "[[rounds]]\nfaults = ['m3 kill']\n[schedule]",
+     "rounds[1].faults: 'm3' is none of the targets, not 'm3 kill'"),
+    ("[schedule]", "[[rounds]]\nfaults = ['m1 cut']\n[schedule]",
+     "rounds[1].faults: the ways of m1 are kill, stop, not 'm1 cut'"),
+    ("[schedule]", "[[rounds]]\nfaults = ['m1 kill', 'web kill']\n[schedule]",
+     "rounds[1].faults: has more than faults.at_once, 1, not"),
+    ("[faults]\nat_once = 1", "[[rounds]]\nfaults = ['m1 kill', 'm2 kill']\n"
+     "[faults]\nat_once = 2",
+     "rounds[1].faults: has two of one group, not ['m1', 'm2']"),
+    ("[schedule]", "[scedule]", "scedule: is no key of a plan"),
+    ("[site]", "[site", "plan.toml: "),
+])
+def test_a_wrong_plan_is_refused_by_key(workdir, old, new, says):
+    assert old in GOOD
+    with pytest.raises(plans.PlanError) as e:
+        read(workdir, GOOD.replace(old, new))
+    assert str(e.value).startswith(os.path.join(workdir, "plan.toml") + ": ")
+    assert says in str(e.value)
+
+
+@pytest.mark.parametrize("words, says", [
+    (["no-such-plan"], "no-such-plan: No such file or directory"),
+    ([], "required: PLAN"), (["x", "--seconds", "0"], "--seconds must be"),
+    (["x", "--report", "/no/such/a.svg"], "'/no/such' is no folder"),
+])
+def test_wrong_usage_is_status_2(words, says):
+    done = subprocess.run([PYTHON, COMMAND, *words], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
+    assert done.returncode == 2
+    assert says in done.stdout
+
+
+def test_the_plan_in_the_manual_page_is_one(workdir):
+    with open(os.path.join(ROOT, "man", "session-ha-drill.1")) as f:
+        text = f.read()
+    text = text[text.index("[site]\nwebs"):]
+    text = text[:text.index("\n.RE")].replace("\\e", "\\").replace("\\-", "-")
+    assert len(read(workdir, text).targets) == 3
+
+
+# ---- rounds
+
+MANY = GOOD.replace("at_once = 1", "at_once = 2")
+
+
+def first(plan, seed, count=60):
+    return list(itertools.islice(rounds.rounds_of(plan, seed), count))
+
+
+def test_a_seed_gives_the_same_rounds(workdir):
+    plan = read(workdir, MANY)
+    assert first(plan, 7) == first(plan, 7)
+    assert first(plan, 7) != first(plan, 8)
+
+
+def test_no_round_has_too_many_or_two_of_a_group(workdir):
+    plan = read(workdir, MANY)
+    sizes = set()
+    for one in first(plan, 1):
+        groups = [plan.target(name).group for name, _ in one.faults]
+        assert len(set(groups)) == len(groups)
+        assert 0.1 <= one.lasts <= 0.2
+        sizes.add(len(one.faults))
+    assert sizes == {1, 2}
+
+
+def test_every_fault_comes_before_any_comes_again(workdir):
+    plan = read(workdir, GOOD)
+    cards = [pair for one in first(plan, 3, 50) for pair in one.faults]
+    deck = {(t.name, way) for t in plan.targets for way in t.ways}
+    assert len(deck) == 5
+    for at in range(0, 50, 5):
+        assert set(cards[at:at + 5]) == deck
+
+
+def test_rounds_of_the_plan_come_in_their_order(workdir):
+    plan = read(workdir, GOOD + "[[rounds]]\nfaults = ['web kill']\n"
+                "[[rounds]]\nfaults = ['m2 cut']\nlasts = 7\n")
+    assert [(r.faults, r.lasts) for r in first(plan, 5, 3)] == [
+        ([("web", "kill")], 0.2), ([("m2", "cut")], 7),
+        ([("web", "kill")], 0.2)]
+
+
+@pytest.mark.parametrize("day, hour, minute, is_one", [
+    (23, 9, 0, True), (23, 8, 59, False), (24, 17, 29, True),
+    (24, 17, 30, False), (25, 12, 0, False), (29, 12, 0, False)])
+def test_office_hours_are_those_of_the_plan(workdir, day, hour, minute,
+                                            is_one):
+    schedule = read(workdir, GOOD).schedule
+    now = datetime.datetime(2026, 11, day, hour, minute)
+    assert run.is_office_hour(schedule, now) == is_one
+
+
+# ---- the judge
+
+CHANGES = {
+    "in": dict(set={"user": "{user}"}, add={}, does="login"),
+    "+1": dict(set={}, add={"tea": 1}, does="change"),
+    "-1": dict(set={}, add={"tea": -1}, does="change"),
+    "out": dict(set={}, add={}, does="logout"),
+}
+
+
+@pytest.mark.parametrize("story, words", [
+    ("in +1 see:ada,1", []),
+    ("in +1 see:ada,", ["lost"]),
+    ("in +1 see:ada,0", ["lost"]),
+    ("in +1 +1 see:ada,1", ["lost"]),
+    ("in +1 see:,", ["lost", "lost"]),
+    ("in +1 see:ada,2", ["wrong"]),
+    ("in see:bob,", ["wrong"]),
+    ("in +1 out see:,", []),
+    ("in +1 out see:ada,1", ["revived", "revived"]),
+    ("in +1 -1 see:ada,1", ["revived"]),
+    # a loss is told once
+    ("in +1 see:ada, see:ada, +1 see:ada,1", ["lost"]),
+    # without an answer: either, then what was seen ...
+    ("in +1? see:ada,1", []),
+    ("in +1? see:ada,", []),
+    ("in +1? see:ada,2", ["wrong"]),
+    # ... but it may be late, until the next change is acknowledged
+    ("in +1? see:ada, see:ada,1", []),
+    ("in +1? see:ada, +1 see:ada,1 see:ada,2", ["wrong"]),
+    ("in +1? +1 see:ada,2", []),
+    ("in +1? +1 see:ada,1 see:ada,1", []),
+    ("in +1? +1 see:ada,", ["lost"]),
+    ("in +1 out? see:ada,1", []),
+    ("in +1 out? see:,", []),
+    ("in +1 out? out see:ada,1", ["revived", "revived"]),
+])
+def test_a_user_must_see_what_was_acknowledged(story, words):
+    session = judge.Session("ada", ["user", "tea"])
+    found = []
+    for word in story.split():
+        if word.startswith("see:"):
+            user, tea = word[len("see:"):].split(",")
+            found += session.see({"user": user, "tea":
+                                  judge.value_of(tea)})
+            continue
+        step = plans.Step("", method="", path="", form={}, status=[],
+                          idempotent=False, **CHANGES[word.rstrip("?")])
+        session.apply(step, not word.endswith("?"))
+    assert [loss.word for loss in found] == words
+
+
+# ---- the command
+
+def test_a_dry_run_touches_nothing(fake):
+    listen = unused_endpoint()
+    fake.plan(fake.part("p1", '["kill", "stop", "cut"]',
+                        f'relay = "{listen}"\nto = "127.0.0.1:1"'))
+    before = fake.pid("p1")
+    status, said = fake.drill("--dry-run", "--seconds", "30", "--seed", "5")
+    assert status == 0
+    assert "seed 5" in said
+    assert f"SIGKILL to {fake.pid_file('p1')}" in said
+    for way in ("kill", "stop", "cut"):
+        assert re.search(rf"s for .* s  p1 {way}$", said, re.M)
+    assert (fake.pid("p1"), fake.requests) == (before, 0)
+    assert is_alive(before)
+    assert not is_open(int(listen.partition(":")[2]))
+
+
+def test_a_good_site_loses_nothing_and_all_faults_are_reported(fake,
+                                                               workdir):
+    fake.plan(fake.part("p1") + fake.part("p2"))
+    first_pid = fake.pid("p1")
+    out = os.path.join(workdir, "report")
+    status, said = fake.drill("--seconds", "2", "--report", out, "--seed",
+                              "11")
+    assert status == 0, said
+    assert said.count("Nothing was lost, no request failed.\n") == 1
+    assert re.search(r"^ +\d+ s  \d+ requests, 0 failed", said, re.M)
+    assert fake.pid("p1") != first_pid and not is_alive(first_pid)
+    for name in ("p1", "p2"):
+        assert is_alive(fake.pid(name)) and not is_stopped(fake.pid(name))
+    with open(os.path.join(out, "drill.txt")) as f:
+        text = f.read()
+    svg = xml.parse(os.path.join(out, "drill.svg")).getroot()
+    titles = " ".join(t.text for t in svg.iter(
+        "{http://www.w3.org/2000/svg}title"))
+    with open(os.path.join(out, "drill.html")) as f:
+        page = f.read()
+    for fault in ("p1 kill", "p1 stop", "p2 kill", "p2 stop"):
+        assert re.search(rf"^  {fault} +\d+\.\d ", text, re.M), text
+        assert fault in titles and fault in page
+    assert "seed       11" in text
+    assert not re.search("<script|<image|href|url\\(", page)
+
+
+@pytest.mark.parametrize("mood, says", [
+    ("forgets", r"lost: u\dv\d+: tea is nothing, must be 1"),
+    ("revives", r"revived: u\dv\d+: user is u\dv\d+, must be nothing"),
+    ("doubles", r"wrong: u\dv\d+: tea is \d, must be \d"),
+    ("refuses", r"failed: u\dv\d+: look: GET /: status 503"),
+])
+def test_a_site_that_does_harm_is_found(fake, mood, says):
+    fake.plan(fake.turn(mood), FAULTS.replace("[0.1, 0.2]", "0.7"))
+    status, said = fake.drill("--seconds", "1", "--quiet")
+    assert status == 1, said
+    assert said.startswith("Requests failed." if mood == "refuses"
+                           else "Users lost something.")
+    assert re.search(says, said), said
+
+
+def test_it_stops_when_too_many_users_fail(fake):
+    fake.plan(fake.turn("refuses"), FAULTS.replace("[0.1, 0.2]", "60") +
+              "stop_percent = 20\n")
+    status, said = fake.drill("--seconds", "60")
+    assert status == 3
+    assert re.search(r"^Stopped early: \d+ % of requests failed or showed a "
+                     r"loss, more than 20 %", said, re.M)
+    assert fake.mood == "good"          # brought back
+
+
+def test_a_site_that_is_not_whole_is_left_alone(fake):
+    fake.plan(fake.part("p1"))
+    fake.is_whole = False
+    before = fake.pid("p1")
+    status, said = fake.drill("--seconds", "1")
+    assert status == 3
+    assert "the site is not whole before the start: " \
+           f"{fake.url}/health does not show 'well'" in said
+    assert fake.pid("p1") == before and is_alive(before)
+    assert fake.requests == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_brings_everything_back(fake, number):
+    fake.plan(fake.part("p1", '["stop"]'), FAULTS.replace("[0.1, 0.2]", "60"))
+    with subprocess.Popen([PYTHON, COMMAND, fake.plan_path, "--quiet"],
+                          stdout=subprocess.PIPE, text=True,
+                          start_new_session=True) as drill:
+        wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
+        drill.send_signal(number)
+        said, _ = drill.communicate(timeout=30)
+    assert drill.returncode == 3
+    assert f"Stopped early: by {number.name}" in said
+    assert not is_stopped(fake.pid("p1"))
+
+
+def test_what_cannot_be_brought_back_is_said(fake):
+    text = fake.part("p1", '["kill"]')
+    fake.plan(re.sub(r"start = .*", 'start = ["/bin/false"]', text) +
+              fake.part("p2", '["stop"]'),
+              FAULTS.replace("at_once = 1",
+                             "at_once = 2\none_of_a_group = false")
+              + '[[rounds]]\nfaults = ["p1 kill", "p2 stop"]\n')
+    status, said = fake.drill("--seconds", "1")
+    assert status == 3
+    assert "not brought back: p1: /bin/false ended with 1" in said
+    assert not is_stopped(fake.pid("p2"))
+
+
+def test_only_the_program_of_the_plan_is_touched(fake):
+    fake.plan(fake.part("p1", '["kill"]', 'program = "httpd"'))
+    before = fake.pid("p1")
+    status, said = fake.drill("--seconds", "1")
+    assert status == 3
+    assert f"process {before} is 'sleep', not 'httpd'" in said
+    assert is_alive(before)
+
+
+def test_only_ways_of_the_plan_are_gone(fake):
+    plan = plans.read_plan(fake.plan(fake.part("p1", '["stop"]')))
+    target = ways.Target(plan.targets[0])
+    with pytest.raises(ways.WayFailed, match="'kill' is not in the plan"):
+        target.take_away("kill")
+    assert is_alive(fake.pid("p1")) and target.spans == []
+
+
+def test_a_schedule_needs_hours_and_a_limit(fake):
+    fake.plan(fake.part("p1"))
+    assert fake.drill("--schedule") == (
+        2, f"session-ha-drill: {fake.plan_path}: schedule: is missing, and "
+           "--schedule needs it\n")
+
+
+def test_a_schedule_runs_until_it_is_told_to_end(fake, workdir):
+    fake.plan(fake.part("p1"), FAULTS + """stop_percent = 5
+[schedule]
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+from = "00:00"
+to = "24:00"
+pause = 1
+""")
+    out = os.path.join(workdir, "drill.txt")
+    with subprocess.Popen([PYTHON, COMMAND, fake.plan_path, "--schedule",
+                           "--report", out], stdout=subprocess.PIPE,
+                          text=True, start_new_session=True) as drill:
+        def rounds_played():
+            if not os.path.exists(out):
+                return 0
+            with open(out) as f:
+                return int(re.search(r"in (\d+) rounds", f.read())[1])
+        wait_until(lambda: rounds_played() >= 2, 30, "second round")
+        drill.send_signal(signal.SIGTERM)
+        said, _ = drill.communicate(timeout=30)
+    assert drill.returncode == 0, said
+    assert "Nothing was lost" in said

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounds of faults. Which and how long comes from the seed, or from the plan,
+and from nothing else; when the next one may begin, the site says."""
+
+import random
+import ssl
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+
+from .ways import WayFailed
+
+LOOK_EVERY = 0.1        # seconds between questions whether the site is whole
+TRIES = 3               # to bring a target back
+
+
+@dataclass
+class Round:
+    """What is to happen: (target name, way) pairs, and for how long."""
+    faults: list
+    lasts: float
+    calm: float
+
+
+@dataclass
+class Done:
+    """What happened; times are those of time.monotonic()."""
+    number: int
+    faults: list
+    begun: float
+    back: float = None          # all brought back
+    whole: float = None         # the site said so
+    words: list = field(default_factory=list)
+
+
+def draw(plan, seed):
+    """Rounds for ever, the same for the same plan and seed. Every fault comes
+    once before any comes again."""
+    chance = random.Random(f"{seed} rounds")
+    deck = []
+    while True:
+        wanted = chance.randint(1, plan.at_once)
+        faults, held = [], []
+        for _ in range(2 * sum(len(t.ways) for t in plan.targets)):
+            if len(faults) == wanted:
+                break
+            if not deck:
+                deck = [(t.name, way) for t in plan.targets for way in t.ways]
+                chance.shuffle(deck)
+            card = deck.pop()
+            (faults if fits(plan, faults, card) else held).append(card)
+        deck.extend(reversed(held))
+        yield Round(faults, chance.uniform(*plan.lasts),
+                    chance.uniform(*plan.calm))
+
+
+def fits(plan, faults, card):
+    """May this one be out beside those?"""
+    mine = plan.target(card[0])
+    for name, _ in faults:
+        other = plan.target(name)
+        if other is mine or (plan.one_of_a_group
+                             and other.group == mine.group):
+            return False
+    return True
+
+
+def rounds_of(plan, seed):
+    """The plan's own rounds, again and again, or drawn ones."""
+    if not plan.rounds:
+        yield from draw(plan, seed)
+    chance = random.Random(f"{seed} rounds")
+    while True:
+        for faults, lasts in plan.rounds:
+            yield Round(list(faults), lasts, chance.uniform(*plan.calm))
+
+
+# ---- is the site whole? -----------------------------------------------------
+
+def fetch(url, timeout):
+    """A page's text; of a page that says no, too. OSError without one."""
+    context = ssl.create_default_context() if url.startswith("https") else None
+    try:
+        with urllib.request.build_opener(
+                urllib.request.ProxyHandler({}),
+                urllib.request.HTTPSHandler(context=context)).open(
+                    url, timeout=timeout) as answer:
+            return answer.read().decode("utf-8", "replace")
+    except urllib.error.HTTPError as e:
+        return e.read().decode("utf-8", "replace")
+    except (OSError, ValueError) as e:
+        raise OSError(getattr(e, "reason", None) or e) from None
+
+
+def not_whole(plan):
+    """None when every check of the plan is content, else what is not."""
+    for check in plan.checks:
+        try:
+            text = fetch(check.url, min(plan.timeout, 5))
+        except OSError as e:
+            return f"{check.url}: {e}"
+        for pattern in check.see:
+            if not pattern.search(text):
+                return f"{check.url} does not show '{pattern.pattern}'"
+        for pattern in check.see_not:
+            if pattern.search(text):
+                return f"{check.url} shows '{pattern.pattern}'"
+    return None
+
+
+class Conductor:
+    """Plays rounds. wait(seconds): sleeps, shows progress, and is true when
+    all shall stop."""
+
+    def __init__(self, plan, targets, crew, wait):
+        self.plan = plan
+        self.targets = {t.name: t for t in targets}
+        self.crew = crew
+        self.wait = wait
+        self.done = []
+
+    def out(self):
+        return [t for t in self.targets.values() if t.way]
+
+    def wait_whole(self, since):
+        """None when the site is whole, and every user has seen it so since
+        then; else why not."""
+        end = time.monotonic() + self.plan.whole_within
+        while True:
+            why = not_whole(self.plan)
+            if why is None and self.crew.have_settled(since):
+                return None
+            if time.monotonic() > end:
+                return why or "not every user has seen it whole"
+            if self.wait(LOOK_EVERY):
+                return "stopped"
+
+    def play(self, plan_round):
+        """One round; what is wrong with the site after it, or None."""
+        done = Done(len(self.done) + 1, plan_round.faults, time.monotonic())
+        self.done.append(done)
+        try:
+            for name, way in plan_round.faults:
+                if len(self.out()) >= self.plan.at_once:
+                    raise WayFailed("more would be out than faults.at_once")
+                self.targets[name].take_away(way)
+            self.wait(plan_round.lasts)
+        finally:
+            done.words += self.bring_all_back()
+            done.back = time.monotonic()
+        if done.words:
+            return done.words[0]
+        why = self.wait_whole(done.back)
+        if why is None:
+            done.whole = time.monotonic()
+        return why
+
+    def bring_all_back(self):
+        """Whatever happens: all of them, each several times if need be.
+        Returns what could not be done."""
+        words = []
+        for target in self.out():
+            for left in reversed(range(TRIES)):
+                try:
+                    target.bring_back()
+                    break
+                except WayFailed as e:
+                    if not left:
+                        words.append(f"not brought back: {e}")
+                    else:
+                        time.sleep(0.5)
+        return words

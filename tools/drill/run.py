@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+session-ha-drill: rehearse failures on a site, and judge what users lost.
+
+PLAN says what may be killed, stopped, slowed or cut and how it comes back, what
+users do, and what each of them must see. Nothing that is not in it is touched.
+Everything is brought back at the end, however it ends.
+
+Exit status:
+  0  nothing was lost, no request failed
+  1  users lost something, or requests failed
+  2  wrong usage, or a plan that makes no sense
+  3  stopped early, or the site was not whole before the start
+"""
+
+import argparse
+import datetime
+import os
+import random
+import signal
+import sys
+import time
+
+from . import report
+from .judge import Tally
+from .plan import DAYS, PlanError, read_plan
+from .rounds import Conductor, not_whole, rounds_of
+from .users import Crew
+from .ways import Target, WayFailed
+
+USAGE, STOPPED = 2, 3
+TICK = 0.2              # seconds between looks at what may end it
+LINE_EVERY = 10         # seconds between progress lines in a file
+ROUNDS_KEPT = 2000      # of those that --schedule played
+
+
+class Stop(Exception):
+    """It ends here, and why."""
+
+
+class Screen:
+    """Progress: one line that changes on a terminal, few lines in a file."""
+
+    def __init__(self, is_quiet):
+        self.is_quiet = is_quiet
+        self.is_terminal = sys.stdout.isatty()
+        self.told = -LINE_EVERY
+        self.is_open = False
+
+    def say(self, words):
+        if self.is_quiet:
+            return
+        now = time.monotonic()
+        if now - self.told < (1 if self.is_terminal else LINE_EVERY):
+            return
+        self.told = now
+        if self.is_terminal:
+            print(f"\r{words[:79]}\x1b[K", end="", flush=True)
+            self.is_open = True
+        else:
+            print(words, flush=True)
+
+    def end(self):
+        if self.is_open:
+            print("\r\x1b[K", end="", flush=True)
+            self.is_open = False
+
+
+class Drill:
+    """One run of the command."""
+
+    def __init__(self, plan, args):
+        self.plan = plan
+        self.args = args
+        self.seed = args.seed
+        self.targets = [Target(spec) for spec in plan.targets]
+        self.tally = Tally()
+        self.screen = Screen(args.quiet)
+        self.crew = None
+        self.conductor = None
+        self.rounds = []
+        self.stop = None
+        self.is_asked = False       # the stop was a signal's
+        self.began = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+
+    # ---- what may end it
+
+    def on_signal(self, number, frame):
+        self.is_asked = True
+        self.stop = self.stop or f"by {signal.Signals(number).name}"
+
+    def look_around(self):
+        """Sets self.stop when there is a reason."""
+        limit = self.plan.stop_percent
+        if self.stop is None and limit is not None:
+            share = self.tally.failing_percent()
+            if share > limit:
+                self.stop = f"{share:.0f} % of requests failed or showed a " \
+                            f"loss, more than {limit:g} %"
+        fault = self.crew and self.crew.fault()
+        if self.stop is None and fault:
+            self.stop = f"a user broke: {fault!r}"
+
+    def progress(self):
+        total, words = self.tally.totals(), self.tally.words()
+        out = ", ".join(f"{t.name} {t.way}" for t in self.targets if t.way)
+        at = time.monotonic() - self.tally.begun
+        self.screen.say(
+            f"{at:6.0f} s  {total['requests']} requests, {total['failed']} "
+            f"failed, {total['slow']} slow, {sum(words.values())} lost  "
+            f"{'out: ' + out if out else 'whole'}")
+
+    def wait(self, seconds):
+        """Sleep, unless there is a reason to end; then true."""
+        end = time.monotonic() + seconds
+        while True:
+            self.look_around()
+            self.progress()
+            left = end - time.monotonic()
+            if self.stop is not None or left <= 0:
+                return self.stop is not None
+            time.sleep(min(TICK, left))
+
+    def need(self, why, what):
+        """Stop when something is wrong; a reason to end goes before it."""
+        if self.stop:
+            raise Stop(self.stop)
+        if why:
+            raise Stop(f"{what}: {why}")
+
+    # ---- what it does
+
+    def wait_for_pages(self):
+        """Before there are users: the plan's checks alone."""
+        end = time.monotonic() + self.plan.whole_within
+        while True:
+            why = not_whole(self.plan)
+            if why is None or time.monotonic() > end or self.wait(TICK):
+                return why
+
+    def play(self, coming, until):
+        """Users, and rounds until then (at least one)."""
+        self.need(self.wait_for_pages(), "the site is not whole before the "
+                                         "start")
+        with Crew(self.plan, self.targets, self.tally, self.seed) as crew:
+            self.crew = crew
+            conductor = Conductor(self.plan, self.targets, crew, self.wait)
+            conductor.done = self.rounds
+            try:
+                self.need(conductor.wait_whole(time.monotonic()),
+                          "the site is not whole before the start")
+                while True:
+                    one = next(coming)
+                    self.wait(one.calm)
+                    self.need(None, None)
+                    self.need(conductor.play(one),
+                              "the site is not whole after a round")
+                    if time.monotonic() >= until:
+                        break
+            finally:
+                for words in conductor.bring_all_back():
+                    self.stop = self.stop or words
+        self.crew = None
+
+    def play_for(self, seconds):
+        self.play(rounds_of(self.plan, self.seed),
+                  time.monotonic() + seconds)
+
+    def play_for_ever(self):
+        """One round at a time, in office hours, with a pause between."""
+        coming = rounds_of(self.plan, self.seed)
+        while True:
+            while not is_office_hour(self.plan.schedule):
+                self.screen.say("outside of the hours of the plan")
+                self.need("asked" if self.wait(1) else None, "stopped")
+            self.play(coming, 0)
+            del self.rounds[:-ROUNDS_KEPT]
+            self.write()
+            if self.tally.losses:
+                raise Stop("users lost something")
+            self.need("asked" if self.wait(self.plan.schedule["pause"])
+                      else None, "stopped")
+
+    def run(self):
+        """The exit status."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.on_signal)
+        try:
+            for target in self.targets:
+                target.open()
+            if self.args.schedule:
+                self.play_for_ever()
+            else:
+                self.play_for(self.args.seconds)
+        except (Stop, WayFailed) as e:
+            self.stop = self.stop or str(e)
+        finally:
+            self.screen.end()
+            for target in self.targets:
+                target.close()
+        if self.args.schedule and self.is_asked:
+            self.stop = None        # the way to end it
+        result = self.write()
+        print(report.screen(result), end="", flush=True)
+        return result.status()
+
+    def write(self):
+        result = report.Result(
+            self.plan, self.seed, self.began,
+            time.monotonic() - self.tally.begun, list(self.rounds),
+            self.targets, self.tally, self.stop)
+        for path in self.args.report:
+            report.write(result, path)
+        return result
+
+
+def is_office_hour(schedule, now=None):
+    now = now or datetime.datetime.now()
+    return now.weekday() in schedule["days"] and \
+        schedule["from"] <= now.hour * 60 + now.minute < schedule["to"]
+
+
+# ---- --dry-run --------------------------------------------------------------
+
+def how(spec, way):
+    """What would be done, in words."""
+    if way in spec.commands:
+        do, undo = spec.commands[way]
+        return f"{' '.join(do)}; then {' '.join(undo)}"
+    if way == "kill":
+        return f"SIGKILL to unit {spec.unit}, then start it" if spec.unit \
+            else f"SIGKILL to {spec.pid_file}, then {' '.join(spec.start)}"
+    if way == "stop":
+        return f"SIGSTOP to {spec.unit or spec.pid_file}, then SIGCONT"
+    more = f" {spec.delay:g} s each way" if way == "slow" else ""
+    return f"relay {spec.relay[0]}:{spec.relay[1]} to {spec.to[0]}:" \
+           f"{spec.to[1]}: {way}{more}"
+
+
+def dry_run(plan, args):
+    """Prints, and touches nothing."""
+    print(f"plan {plan.file}, seed {args.seed}")
+    print(f"  {plan.count} users on {', '.join(plan.webs)}")
+    print(f"  at most {plan.at_once} out at once"
+          + (", never two of one group" if plan.one_of_a_group else ""))
+    for spec in plan.targets:
+        print(f"target {spec.name}, group {spec.group}")
+        for way in spec.ways:
+            print(f"  {way:<6} {how(spec, way)}")
+    if args.schedule:
+        hours = plan.schedule
+        print("schedule: " + " ".join(DAYS[d] for d in hours["days"])
+              + f", from {hours['from'] // 60:02}:{hours['from'] % 60:02} to "
+              f"{hours['to'] // 60:02}:{hours['to'] % 60:02}, "
+              f"{hours['pause']:g} s between rounds")
+    print("rounds, if the site were whole at once:")
+    at, number = 0.0, 0
+    for one in rounds_of(plan, args.seed):
+        at, number = at + one.calm, number + 1
+        if at > args.seconds and number > 1:
+            return 0
+        print(f"  {at:7.1f} s for {one.lasts:4.1f} s  "
+              f"{report.name_of(one.faults)}")
+        at += one.lasts
+    return 0
+
+
+# ---- the command line -------------------------------------------------------
+
+def parse(words):
+    ask = argparse.ArgumentParser(
+        prog="session-ha-drill", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("plan", metavar="PLAN", help="the plan, a TOML file")
+    ask.add_argument("--seed", type=int, metavar="N",
+                     help="decides which faults come when (default: drawn, "
+                          "and printed)")
+    ask.add_argument("--seconds", type=float, default=60, metavar="SEC",
+                     help="for how long new rounds begin (default 60)")
+    ask.add_argument("--dry-run", action="store_true",
+                     help="print what would be done, and touch nothing")
+    ask.add_argument("--schedule", action="store_true",
+                     help="run until told to end, a round at a time, in the "
+                          "hours of the plan")
+    ask.add_argument("--report", action="append", default=[], metavar="PATH",
+                     help="a file .svg, .txt or .html, or a folder for all "
+                          "three; may be given several times")
+    ask.add_argument("--quiet", action="store_true",
+                     help="no progress, the verdict alone")
+    args = ask.parse_args(words)
+    if args.seed is None:
+        args.seed = random.SystemRandom().randrange(1, 1000000)
+    if not 0 < args.seconds <= 31536000:
+        ask.error(f"--seconds must be from 1 to 31536000, not "
+                  f"'{args.seconds:g}'")
+    for path in args.report:
+        is_file = os.path.splitext(path)[1] in report.FORMS
+        folder = os.path.dirname(path) or "." if is_file else path
+        if not os.path.isdir(folder) and (is_file or os.path.exists(folder)):
+            ask.error(f"--report: '{path}' cannot be written: "
+                      f"'{folder}' is no folder")
+    return args
+
+
+def judge_schedule(plan):
+    for name in ("schedule", "stop_percent"):
+        if getattr(plan, name) is None:
+            key = "schedule" if name == "schedule" else "faults.stop_percent"
+            raise PlanError(f"{plan.file}: {key}: is missing, and --schedule "
+                            "needs it")
+
+
+def main(words):
+    args = parse(words)
+    try:
+        plan = read_plan(args.plan)
+        if args.schedule:
+            judge_schedule(plan)
+    except PlanError as e:
+        print(f"session-ha-drill: {e}", file=sys.stderr)
+        return USAGE
+    if args.dry_run:
+        return dry_run(plan, args)
+    return Drill(plan, args).run()
