@@ -25,6 +25,7 @@ SLOWEST = 5
 # clones that are killed before routers.
 HISTORY = "60"
 HISTORY_AGAIN = "20"
+DRILL = "60"
 ROUTER_AGAIN = "6"
 # Histories of each shape where each takes ten times as long: what sanitizers
 # and valgrind look for, the first ones show.
@@ -239,6 +240,22 @@ def stage_demo(args):
     if status != 0:
         failed = max(failed, 1)
     stage.add("the story", passed, failed, text, seconds)
+    return stage.end()
+
+
+def stage_drill(args):
+    stage = Stage("drill", args.out)
+    log = os.path.join(stage.folder, "drill.log")
+    status, text, seconds = run(
+        [sys.executable, "demo/drill.py", "--seconds",
+         os.environ.get("DRILL_SECONDS", DRILL), "--modules",
+         os.path.join(args.out, "modules"), "--out",
+         os.path.join(args.out, "drill")], 300, log)
+    found = re.findall(r"^(\d+) passed, (\d+) failed", text, re.M)
+    passed, failed = map(int, found[-1]) if found else (0, 1)
+    if status != 0:
+        failed = max(failed, 1)
+    stage.add("faults that harmed nobody", passed, failed, text, seconds)
     return stage.end()
 
 

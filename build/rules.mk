@@ -28,7 +28,7 @@ DESTDIR ?=
 
 GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := build
-ifneq ($(filter demo bench% check check-% deps deps-bench,$(GOALS)),)
+ifneq ($(filter demo drill bench% check check-% deps deps-bench,$(GOALS)),)
 NEEDS += demo
 endif
 ifneq ($(filter bench%,$(GOALS)),)
@@ -117,7 +117,8 @@ SO := $(OUT)/modules/mod_session_ha.so \
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 .PHONY: FORCE all modules deps tests check check-unit check-http check-lint \
-        check-san fuzz fuzz-run soak demo bench bench-ratio bench-router \
+        check-san fuzz fuzz-run soak demo drill bench \
+        bench-ratio bench-router \
         bench-seal bench-session bench-tools deps-bench install \
         install-commands sim uninstall deb deb-smoke clean help
 .SECONDARY:
@@ -255,7 +256,7 @@ $(TOOLS): $(call objects,$(wildcard tools/*.c)) $(OUT)/lib/core_clone.a \
 CHECK := $(PYTHON) build/check.py --out $(OUT)
 
 check: all tests $(OUT)/obj/flags
-	@$(CHECK) unit fuzz lint http demo
+	@$(CHECK) unit fuzz lint http demo drill
 check-unit: tests
 	@$(CHECK) unit fuzz
 check-http: all bench-tools $(OUT)/sim/sim
@@ -300,6 +301,13 @@ soak: all
 
 demo: all
 	@$(PYTHON) demo/demo.py --modules $(OUT)/modules $(if $(PLAY),--play)
+
+# The same shop, and session-ha-drill on it; see docs/drill.md.
+DRILL_SECONDS ?= 300
+drill: all
+	@$(PYTHON) demo/drill.py --modules $(OUT)/modules --out $(OUT)/drill \
+	    --seconds $(DRILL_SECONDS) $(if $(DRILL_SEED),--seed $(DRILL_SEED)) \
+	    $(if $(WRITE_DOC),--write-doc)
 
 # ---- bench -----------------------------------------------------------------
 # A load generator, a relay that stands for a network, and the application.
@@ -378,6 +386,7 @@ help:
 #: make deps        install what is missing, for building and for testing
 #: make demo        a shop on three clones, three memcached, two httpd
 #: make demo PLAY=1 the same, played through and judged
+#: make drill       the shop under faults, DRILL_SECONDS=300; nothing is lost
 #: make bench       sessions and routers, BENCH=quick or full; one page of both
 #: make bench-ratio requests a second through the router and through stock
 #: make bench-router routers, ours and others, while clones die; see README

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""session-ha-drill: how targets are taken away, and what users make of it."""
+
+import importlib.util
+import os
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from drill_site import ROOT, fake, unused_endpoint    # noqa: F401  a fixture
+from process import is_open
+
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+
+from drill import judge, plan as plans, relay, report, users  # noqa: E402
+
+
+# ---- what a web server held when it was taken away
+
+class Listener:
+    """Takes connections; each has a thread."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.at = self.socket.getsockname()
+        self.count = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                line, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(line,),
+                             daemon=True).start()
+
+
+class Held(Listener):
+    """A web server that takes a request and closes without an answer."""
+
+    def talk(self, line):
+        with line:
+            line.recv(65536)
+            self.count += 1
+
+
+class Crew:
+    """What a user shares with the others. dead: the server that is out."""
+
+    def __init__(self, plan, dead):
+        self.plan = plan
+        self.tally = judge.Tally()
+        self.seed = 1
+        self.over = threading.Event()
+        self.dead = dead
+
+    def was_out(self, url, since):
+        return url == self.dead
+
+
+@pytest.mark.parametrize("is_dead, is_idempotent, word, marks", [
+    (True, True, "ok", {"repeated": 1}),
+    (True, False, "unknown", {"unknown": 1}),
+    (False, True, "failed", {"failed": 1}),
+    (False, False, "failed", {"failed": 1}),
+])
+def test_only_a_dead_web_server_may_keep_an_answer(
+        fake, is_dead, is_idempotent, word, marks):
+    held = Held()
+    url = f"http://127.0.0.1:{held.at[1]}"
+    plan = plans.read_plan(fake.plan(fake.part("p1")))
+    plan.webs = [url, fake.url]
+    crew = Crew(plan, url if is_dead else fake.url)
+    user = users.User(crew, 2)
+    step = plan.steps_that("login")[0]
+    step.idempotent = is_idempotent
+    assert user.send(step, users.Jar()).word == word
+    held.socket.close()
+    total = crew.tally.totals()
+    assert {name: count for name, count in total.items() if count} == {
+        "requests": 1, **marks}
+    assert held.count == 1
+    assert fake.requests == (1 if word == "ok" else 0)
+    assert crew.tally.harmed() == (word == "failed")
+
+
+def test_a_web_server_that_refuses_is_left_for_the_next(fake):
+    plan = plans.read_plan(fake.plan(fake.part("p1")))
+    plan.webs = [f"http://{unused_endpoint()}", fake.url]
+    crew = Crew(plan, None)
+    user = users.User(crew, 2)
+    assert user.send(plan.steps_that("login")[0], users.Jar()).word == "ok"
+    assert crew.tally.totals()["elsewhere"] == 1
+    plan.webs = [plan.webs[0]]
+    user = users.User(crew, 2)
+    assert user.send(plan.steps_that("login")[0], users.Jar()).word == "failed"
+
+
+# ---- ways
+
+class Echo(Listener):
+    """Says again what it is told."""
+
+    def talk(self, line):
+        with line:
+            while True:
+                data = line.recv(65536)
+                if not data:
+                    return
+                line.sendall(data)
+
+
+@pytest.fixture
+def relayed():
+    """(relay, its port): what is told there comes back."""
+    echo = Echo()
+    port = int(unused_endpoint().partition(":")[2])
+    one = relay.Relay(("127.0.0.1", port), echo.at, 0.3)
+    one.start()
+    yield one, port
+    one.stop()
+    echo.socket.close()
+    assert not is_open(port)
+
+
+def test_a_relay_passes_on_what_is_said(relayed):
+    _, port = relayed
+    with socket.create_connection(("127.0.0.1", port), 5) as line:
+        line.sendall(b"x" * 200000)
+        line.shutdown(socket.SHUT_WR)
+        got = b"".join(iter(lambda: line.recv(65536), b""))
+    assert got == b"x" * 200000
+
+
+def test_a_slow_relay_is_late_and_keeps_the_order(relayed):
+    one, port = relayed
+    one.behave("slow")
+    with socket.create_connection(("127.0.0.1", port), 5) as line:
+        begun = time.monotonic()
+        for word in (b"one ", b"two ", b"three"):
+            line.sendall(word)
+            time.sleep(0.01)
+        got = b""
+        while len(got) < 13:
+            got += line.recv(100)
+    assert got == b"one two three"
+    assert time.monotonic() - begun >= 0.6      # there and back
+
+
+def test_a_cut_relay_drops_and_refuses_until_it_is_mended(relayed):
+    one, port = relayed
+    with socket.create_connection(("127.0.0.1", port), 5) as line:
+        line.sendall(b"x")
+        assert line.recv(1) == b"x"
+        one.behave("cut")
+        try:
+            assert line.recv(1) == b""
+        except ConnectionResetError:
+            pass
+    assert not is_open(port)
+    one.behave("pass")
+    with socket.create_connection(("127.0.0.1", port), 5) as line:
+        line.sendall(b"y")
+        assert line.recv(1) == b"y"
+
+
+def test_a_relay_that_hangs_gives_later_what_it_was_told(relayed):
+    one, port = relayed
+    one.behave("hang")
+    with socket.create_connection(("127.0.0.1", port), 0.5) as line:
+        line.sendall(b"x")
+        with pytest.raises(TimeoutError):
+            line.recv(1)
+        one.behave("pass")
+        assert line.recv(1) == b"x"
+
+
+SYSTEMCTL = """#!/bin/sh
+echo "$*" >>"$SYSTEMCTL_LOG"
+"""
+
+
+@pytest.mark.parametrize("way, calls", [
+    ("kill", ["kill --kill-who=all --signal=SIGKILL m1",
+              "reset-failed m1", "start m1"]),
+    ("stop", ["kill --kill-who=all --signal=SIGSTOP m1",
+              "kill --kill-who=all --signal=SIGCONT m1"])])
+def test_a_unit_is_left_to_systemd(fake, workdir, monkeypatch, way, calls):
+    path = os.path.join(workdir, "systemctl")
+    with open(path, "w") as f:
+        f.write(SYSTEMCTL)
+    os.chmod(path, 0o755)
+    monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
+    monkeypatch.setenv("SYSTEMCTL_LOG", os.path.join(workdir, "log"))
+    fake.plan(f'[[targets]]\nname = "m1"\nways = ["{way}"]\nunit = "m1"\n')
+    status, said = fake.drill("--seconds", "0.01")
+    assert status == 0, said
+    with open(os.path.join(workdir, "log")) as f:
+        assert f.read().splitlines() == calls
+
+
+# ---- make drill
+
+def test_make_drill_counts_rounds_that_harmed_nobody():
+    sys.path.append(os.path.join(ROOT, "demo"))
+    spec = importlib.util.spec_from_file_location(
+        "demo_drill", os.path.join(ROOT, "demo", "drill.py"))
+    demo_drill = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo_drill)
+    assert report.name_of([("a", "kill"), ("b", "cut")]) == "a kill, b cut"
+    head = "  round              at  out  normal  whole  failed  lost  slow\n"
+    good = "  a kill, b cut     1.0  2.0     0.0    0.4       0     0     0\n"
+    failed = good.replace("  0     0     0", "  3     0     0")
+    lost = good.replace("  0     0     0", "  0     1     0")
+    never = good.replace("  0.4", "never")
+    counts = demo_drill.counts
+    assert counts(head + good + good, 0, []) == (2, 0)
+    for bad in (failed, lost, never):
+        assert counts(head + good + bad, 0, []) == (1, 1)
+    assert counts(head + good, 1, []) == (1, 1)
+    assert counts(head + good, 0, ["[x:crit]"]) == (1, 1)
+    assert counts(head, 0, []) == (0, 1)
