@@ -364,14 +364,12 @@ static void read_config(reader_t *reader, const apr_xml_elem *root)
           MEMBER(matches_server_port), 0, 0, NULL },
         { "TrustedProxyEnable", CLONE_ATTRIBUTE_FLAG, MEMBER(trusts_proxies),
           0, 0, NULL },
-        { "AcceptAllContent", CLONE_ATTRIBUTE_FLAG,
-          MEMBER(accepts_all_content), 0, 0, NULL },
-        { "HTTPMaxHeaders", CLONE_ATTRIBUTE_INT, MEMBER(max_headers), 1,
-          65535, NULL },
-        { "ResponseChunkSize", CLONE_ATTRIBUTE_KBYTES,
-          MEMBER(response_chunk), 1, 65535, NULL },
         { "MarkBusyDown", CLONE_ATTRIBUTE_FLAG,
           offsetof(config_t, marks_busy_down), 0, 0, NULL },
+        /* bodies of GET are sent on, whatever it says */
+        { "AcceptAllContent", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "" },
+        { "HTTPMaxHeaders", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "300" },
+        { "ResponseChunkSize", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "64" },
         { "ASDisableNagle", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "false" },
         { "IISDisableNagle", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "" },
         { "IISPluginPriority", CLONE_ATTRIBUTE_IGNORED, 0, 0, 0, "" },
@@ -384,8 +382,6 @@ static void read_config(reader_t *reader, const apr_xml_elem *root)
     config_t config = { { 0 }, NULL, 0 };
 
     config.it.refresh_sec = 60;
-    config.it.max_headers = 300;
-    config.it.response_chunk = 64 * 1024;
     clone_attributes_read(&config, root, table, reader->findings, reader->p);
     *reader->plugin = config.it;
     reader->marks_busy_down = config.marks_busy_down;

@@ -153,9 +153,6 @@ typedef struct clone_plugin_t {
     int matches_server_port;  /**< VHostMatchingCompat: hosts are matched with
                                    the port of the connection */
     int trusts_proxies;       /**< TrustedProxyEnable */
-    int accepts_all_content;  /**< AcceptAllContent: bodies of GET, too */
-    int max_headers;          /**< HTTPMaxHeaders */
-    apr_int64_t response_chunk; /**< ResponseChunkSize, bytes */
     const char *log_name;     /**< of the plug-in's log; NULL when not named */
     const char *log_level;    /**< NULL when not said */
     const clone_plugin_property_t *property;

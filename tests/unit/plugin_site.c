@@ -11,7 +11,7 @@ const char plugin_site_sample[] =
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?><!-- made by hand -->\n"
     "<Config RefreshInterval=\"30\" IgnoreDNSFailures=\"true\"\n"
     "        AppServerPortPreference=\"WebserverPort\" ConfigHash=\"-7\"\n"
-    "        ResponseChunkSize=\"32\" HTTPMaxHeaders=\"200\"\n"
+    "        ResponseChunkSize=\"64\" HTTPMaxHeaders=\"300\"\n"
     "        AcceptAllContent=\"true\" TrustedProxyEnable=\"true\">\n"
     "  <Log LogLevel=\"Error\" Name=\"/var/log/plugin.log\"/>\n"
     "  <Property Name=\"ESIEnable\" Value=\"true\"/>\n"

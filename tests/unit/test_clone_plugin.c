@@ -35,9 +35,6 @@ START_TEST(every_part_of_a_file_is_in_its_record)
     ck_assert_int_eq(plugin->prefers_server_port, 1);
     ck_assert_int_eq(plugin->matches_server_port, 0);
     ck_assert_int_eq(plugin->trusts_proxies, 1);
-    ck_assert_int_eq(plugin->accepts_all_content, 1);
-    ck_assert_int_eq(plugin->max_headers, 200);
-    ck_assert(plugin->response_chunk == 32 * 1024);
     ck_assert_str_eq(plugin->log_name, "/var/log/plugin.log");
     ck_assert_str_eq(plugin->log_level, "Error");
     ck_assert_uint_eq(plugin->property_count, 1);
@@ -119,8 +116,6 @@ START_TEST(an_empty_config_is_a_file_of_defaults)
     plugin_site_read(&site, "<Config/>");
     ck_assert_ptr_nonnull(site.plugin);
     ck_assert_int_eq(site.plugin->refresh_sec, 60);
-    ck_assert_int_eq(site.plugin->max_headers, 300);
-    ck_assert(site.plugin->response_chunk == 64 * 1024);
     ck_assert_int_eq(site.plugin->prefers_server_port, 0);
     ck_assert_ptr_null(site.plugin->log_name);
     ck_assert_uint_eq(site.plugin->route_count, 0);
@@ -210,6 +205,10 @@ static const row_t rows[] = {
       CLONE_FINDING_UNKNOWN, "Extra" },
     { "ConfigHash", "FIPSEnable", 2, CLONE_NOTE, CLONE_FINDING_IGNORED,
       "FIPSEnable=\"-7\" has no effect" },
+    { "HTTPMaxHeaders=\"300", "HTTPMaxHeaders=\"30", 2, CLONE_NOTE,
+      CLONE_FINDING_IGNORED, "HTTPMaxHeaders=\"30\" has no effect" },
+    { "ResponseChunkSize=\"64", "ResponseChunkSize=\"all", 2, CLONE_NOTE,
+      CLONE_FINDING_IGNORED, "ResponseChunkSize=\"all\" has no effect" },
     { "ConfigHash", "MyProperty", 2, CLONE_NOTE, CLONE_FINDING_UNKNOWN,
       "MyProperty" },
     { "RefreshInterval", "refreshinterval", 2, CLONE_NOTE,
