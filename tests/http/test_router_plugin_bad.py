@@ -39,6 +39,9 @@ def test_what_is_no_configuration_changes_nothing(plugin, clones):
     deep = b"<Config>" + b"<Route>" * 100_000 + b"</Config>"
     site.cfg.spoil(site, deep, "plugin-cfg.xml")
     assert serves(site)
+    site.cfg.spoil(site, b"<Config>" + b" " * (8 << 20) + b"</Config>",
+                   "8388608 bytes")
+    assert serves(site)
     assert before <= set(site.children())
     site.cfg.change(site, simple(two, {"A": 0}))
 
