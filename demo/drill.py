@@ -236,6 +236,8 @@ def processor():
 
 
 def write_doc(report, options):
+    """All but the table of rounds, which the seed plays again."""
+    report = report.partition("\n\n  round ")[0] + "\n"
     shutil.copy(os.path.join(options.out, "drill.svg"),
                 os.path.join(ROOT, "docs", "drill.svg"))
     seed = re.search(r"^  seed +(\d+)$", report, re.M)[1]
@@ -262,7 +264,8 @@ held it was killed, may have had its effect or not; what is safe to send twice
 was sent again to the other web server and had to succeed. `normal` is from a
 fault until the last request that took more than 0.5 s, or was sent again, had
 ended; `whole` from when everything was brought back until the site and every
-user said so, in seconds.
+user said so, in seconds. Below "late" are those requests, below "lost" what
+users missed, each where it was.
 
 ![](drill.svg)
 

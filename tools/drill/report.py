@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 COLUMNS = 72            # of the timeline on a terminal
+BARS = 300              # of the picture, from left to right
 SHOWN = 40              # losses and failures that are listed
 COLOURS = {"kill": "#c0392b", "stop": "#8d6a9f", "slow": "#b08900",
            "cut": "#1b6ca8", "hang": "#555555"}
@@ -249,18 +250,22 @@ class Picture:
             self.y += self.ROW
 
     def columns(self, name, height, value, colour, unit):
-        """A column for each second."""
-        seconds = sorted(self.result.tally.seconds.items())
-        most = max((value(s) for _, s in seconds), default=0) or 1
+        """A column for each second, or for several of a long run."""
+        wide = max(1, -(-int(self.span) // BARS))
+        parts = {}
+        for at, second in self.result.tally.seconds.items():
+            parts.setdefault(at // wide * wide, []).append(second)
+        bars = {at: value(seconds) for at, seconds in sorted(parts.items())}
+        most = max(bars.values(), default=0) or 1
         self.y += 10
         self.label(self.y + height, name)
         self.label(self.y + 10, f"{most:.3g}{unit}")
-        for at, second in seconds:
-            tall = height * value(second) / most
-            if tall:
-                self.bar(self.first + at, self.first + at + 1,
+        for at, much in bars.items():
+            if much:
+                tall = height * much / most
+                self.bar(self.first + at, self.first + at + wide,
                          self.y + height - tall, tall, colour,
-                         f"{at} s: {value(second):.3g}{unit}")
+                         f"{at} s: {much:.3g}{unit}")
         self.y += height
 
     def harm(self):
@@ -292,11 +297,12 @@ class Picture:
 
     def draw(self):
         self.targets()
-        self.columns("requests a second", 50, lambda s: s.requests, "#2e8b57",
-                     "")
-        self.columns("slowest", 50, lambda s: s.slowest, "#1b6ca8", " s")
-        self.columns("sent again", 24, lambda s: s.repeated + s.unknown,
-                     "#b08900", "")
+        self.columns("requests a second", 50, lambda part: sum(
+            s.requests for s in part) / len(part), "#2e8b57", "")
+        self.columns("slowest", 50, lambda part: max(
+            s.slowest for s in part), "#1b6ca8", " s")
+        self.columns("sent again", 24, lambda part: sum(
+            s.repeated + s.unknown for s in part), "#b08900", "")
         self.harm()
         self.legend()
         return (f'<svg xmlns="http://www.w3.org/2000/svg" width="900" '
