@@ -110,6 +110,8 @@ class Shop(http.server.BaseHTTPRequestHandler):
         site.requests += 1
         if site.mood == "refuses":
             return self.reply("no", 503)
+        if site.mood == "strays":
+            return self.reply("another page")
         session = site.find(self.headers.get("Cookie", ""))
         self.reply(f"the shop user={session.get('user', '')} "
                    f"tea={session.get('tea', 0)}")
@@ -134,7 +136,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
 
 class FakeSite:
     """Use as a context. mood: "good", "forgets" (changes), "revives" (what
-    was logged out), "doubles", "refuses"."""
+    was logged out), "doubles", "refuses", "strays" (to another page)."""
 
     def __init__(self, folder):
         self.folder = folder

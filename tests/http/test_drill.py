@@ -341,12 +341,13 @@ def test_a_good_site_loses_nothing_and_all_faults_are_reported(fake,
     ("revives", r"revived: u\dv\d+: user is u\dv\d+, must be nothing"),
     ("doubles", r"wrong: u\dv\d+: tea is \d, must be \d"),
     ("refuses", r"failed: u\dv\d+: look: GET /: status 503"),
+    ("strays", r"failed: u\dv\d+: look: GET /: this is not the page"),
 ])
 def test_a_site_that_does_harm_is_found(fake, mood, says):
     fake.plan(fake.turn(mood), FAULTS.replace("[0.1, 0.2]", "0.7"))
     status, said = fake.drill("--seconds", "1", "--quiet")
     assert status == 1, said
-    assert said.startswith("Requests failed." if mood == "refuses"
+    assert said.startswith("Requests failed." if says.startswith("failed")
                            else "Users lost something.")
     assert re.search(says, said), said
 
@@ -400,6 +401,24 @@ def test_what_cannot_be_brought_back_is_said(fake):
     assert not is_stopped(fake.pid("p2"))
 
 
+def test_a_fault_of_its_own_brings_everything_back(fake, monkeypatch, capsys):
+    path = fake.plan(fake.part("p1", '["stop"]'))
+
+    def broken(*args):
+        assert is_stopped(fake.pid("p1"))
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(signal, "signal", lambda *args: None)
+    take_away = ways.Target.take_away
+    monkeypatch.setattr(ways.Target, "take_away", lambda target, way: (
+        take_away(target, way), wait_until(lambda: is_stopped(
+            fake.pid("p1")), 5, "stopped part"), broken()))
+    assert run.main([path, "--quiet"]) == 3
+    assert "by a fault of its own, RuntimeError('a bug')" in \
+        capsys.readouterr().out
+    assert not is_stopped(fake.pid("p1"))
+
+
 def test_only_the_program_of_the_plan_is_touched(fake):
     fake.plan(fake.part("p1", '["kill"]', 'program = "httpd"'))
     before = fake.pid("p1")
@@ -424,14 +443,24 @@ def test_a_schedule_needs_hours_and_a_limit(fake):
            "--schedule needs it\n")
 
 
-def test_a_schedule_runs_until_it_is_told_to_end(fake, workdir):
-    fake.plan(fake.part("p1"), FAULTS + """stop_percent = 5
+OFFICE = FAULTS + """stop_percent = 50
 [schedule]
 days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 from = "00:00"
 to = "24:00"
 pause = 1
-""")
+"""
+
+
+def test_a_schedule_ends_when_users_lost_something(fake):
+    fake.plan(fake.turn("doubles"), OFFICE.replace("[0.1, 0.2]", "0.7"))
+    status, said = fake.drill("--schedule", "--quiet")
+    assert status == 1
+    assert said.startswith("Users lost something.")
+
+
+def test_a_schedule_runs_until_it_is_told_to_end(fake, workdir):
+    fake.plan(fake.part("p1"), OFFICE)
     out = os.path.join(workdir, "drill.txt")
     with subprocess.Popen([PYTHON, COMMAND, fake.plan_path, "--schedule",
                            "--report", out], stdout=subprocess.PIPE,

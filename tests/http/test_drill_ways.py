@@ -88,6 +88,29 @@ def test_only_a_dead_web_server_may_keep_an_answer(
     assert crew.tally.harmed() == (word == "failed")
 
 
+class Silent(Listener):
+    """A web server that takes a request and says nothing."""
+
+    def talk(self, line):
+        with line:
+            while line.recv(65536):
+                self.count += 1
+
+
+def test_a_request_without_an_answer_in_time_has_failed(fake):
+    silent = Silent()
+    plan = plans.read_plan(fake.plan(fake.part("p1")))
+    plan.webs = [f"http://127.0.0.1:{silent.at[1]}", fake.url]
+    plan.timeout = 0.3
+    crew = Crew(plan, None)
+    user = users.User(crew, 2)
+    answer = user.send(plan.steps_that("look")[0], users.Jar())
+    silent.socket.close()
+    assert (answer.word, silent.count) == ("failed", 1)
+    assert answer.why.endswith("no answer in time")
+    assert fake.requests == 0
+
+
 def test_a_web_server_that_refuses_is_left_for_the_next(fake):
     plan = plans.read_plan(fake.plan(fake.part("p1")))
     plan.webs = [f"http://{unused_endpoint()}", fake.url]

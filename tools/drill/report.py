@@ -211,7 +211,7 @@ def text(result):
 class Picture:
     """An SVG with time from left to right."""
 
-    LEFT, RIGHT, ROW = 110, 880, 18
+    LEFT, RIGHT, ROW = 120, 880, 18
 
     def __init__(self, result):
         self.result = result

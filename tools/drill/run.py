@@ -20,6 +20,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 
 from . import report
 from .judge import Tally
@@ -177,7 +178,7 @@ class Drill:
             del self.rounds[:-ROUNDS_KEPT]
             self.write()
             if self.tally.losses:
-                raise Stop("users lost something")
+                return              # the verdict says it
             self.need("asked" if self.wait(self.plan.schedule["pause"])
                       else None, "stopped")
 
@@ -194,6 +195,9 @@ class Drill:
                 self.play_for(self.args.seconds)
         except (Stop, WayFailed) as e:
             self.stop = self.stop or str(e)
+        except Exception as e:      # everything is back; say that it was us
+            traceback.print_exc()
+            self.stop = f"by a fault of its own, {e!r}"
         finally:
             self.screen.end()
             for target in self.targets:
