@@ -4,6 +4,7 @@ The drill on the demonstration's site is a step of make check itself."""
 
 import datetime
 import itertools
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import xml.etree.ElementTree as xml
 
 import pytest
 
+from drill_site import PART as PART_OF_SITE
 from drill_site import (COMMAND, FAULTS, PLAN, PYTHON, ROOT, fake,
                         unused_endpoint)      # noqa: F401  a fixture
 from process import is_alive, is_open, is_stopped, wait_until
@@ -417,6 +419,26 @@ def test_a_fault_of_its_own_brings_everything_back(fake, monkeypatch, capsys):
     assert "by a fault of its own, RuntimeError('a bug')" in \
         capsys.readouterr().out
     assert not is_stopped(fake.pid("p1"))
+
+
+LAZY = """import os, sys
+count = sys.argv[2] + ".count"
+open(count, "a").write("x")
+if os.path.getsize(count) <= 3:
+    sys.exit("not yet")
+"""
+
+
+def test_what_could_not_be_brought_back_is_tried_again_at_the_end(fake):
+    text = fake.part("p1", '["kill"]')
+    start = [PYTHON, "-c", LAZY + PART_OF_SITE, fake.pid_file("p1"),
+             fake.pid_file("p1")]
+    fake.plan(re.sub(r"start = .*",
+                     lambda _: f"start = {json.dumps(start)}", text))
+    status, said = fake.drill("--seconds", "1")
+    assert status == 3
+    assert "not brought back: p1: " in said and "not yet" in said
+    assert is_alive(fake.pid("p1"))
 
 
 def test_only_the_program_of_the_plan_is_touched(fake):

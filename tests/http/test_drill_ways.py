@@ -89,26 +89,61 @@ def test_only_a_dead_web_server_may_keep_an_answer(
 
 
 class Silent(Listener):
-    """A web server that takes a request and says nothing."""
+    """A web server that answers so many requests of a connection, then says
+    nothing."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        super().__init__()
 
     def talk(self, line):
         with line:
             while line.recv(65536):
                 self.count += 1
+                if self.count <= self.answers:
+                    line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n"
+                                 b"\r\nthe shop")
 
 
-def test_a_request_without_an_answer_in_time_has_failed(fake):
-    silent = Silent()
+@pytest.mark.parametrize("answers", [0, 1])
+def test_a_request_without_an_answer_in_time_has_failed(fake, answers):
+    silent = Silent(answers)
     plan = plans.read_plan(fake.plan(fake.part("p1")))
     plan.webs = [f"http://127.0.0.1:{silent.at[1]}", fake.url]
     plan.timeout = 0.3
     crew = Crew(plan, None)
     user = users.User(crew, 2)
+    for _ in range(answers):
+        assert user.send(plan.steps_that("look")[0], users.Jar()).word == "ok"
     answer = user.send(plan.steps_that("look")[0], users.Jar())
     silent.socket.close()
-    assert (answer.word, silent.count) == ("failed", 1)
+    assert (answer.word, silent.count) == ("failed", answers + 1)
     assert answer.why.endswith("no answer in time")
     assert fake.requests == 0
+
+
+def test_a_user_is_settled_when_his_old_cookies_are_tried_too(fake):
+    plan = plans.read_plan(fake.plan(fake.part("p1")))
+    crew = Crew(plan, None)
+    user = users.User(crew, 1)
+    plan.pause = 0
+    for _ in range(2):
+        user.visit()
+    since = time.monotonic()
+    assert len(user.ended) == 2 and not user.has_settled(since)
+    session = judge.Session("ada", ["user", "tea"])
+    assert user.look(session, users.Jar())
+    assert not user.has_settled(since)
+    user.try_ended()
+    assert not user.has_settled(since)
+    user.try_ended()
+    assert user.has_settled(since)
+    fake.mood = "refuses"       # what could not be tried was not
+    since = time.monotonic()
+    assert not user.look(session, users.Jar())
+    user.try_ended()
+    user.try_ended()
+    assert not user.has_settled(since)
 
 
 def test_a_web_server_that_refuses_is_left_for_the_next(fake):

@@ -123,13 +123,18 @@ class Conductor:
     def out(self):
         return [t for t in self.targets.values() if t.way]
 
-    def wait_whole(self, since):
-        """None when the site is whole, and every user has seen it so since
-        then; else why not."""
+    def wait_whole(self):
+        """None when the site says that it is whole, and every user has seen
+        it so since it does; else why not."""
         end = time.monotonic() + self.plan.whole_within
+        since = None
         while True:
             why = not_whole(self.plan)
-            if why is None and self.crew.have_settled(since):
+            if why is not None:
+                since = None
+            elif since is None:
+                since = time.monotonic()
+            elif self.crew.have_settled(since):
                 return None
             if time.monotonic() > end:
                 return why or "not every user has seen it whole"
@@ -151,7 +156,7 @@ class Conductor:
             done.back = time.monotonic()
         if done.words:
             return done.words[0]
-        why = self.wait_whole(done.back)
+        why = self.wait_whole()
         if why is None:
             done.whole = time.monotonic()
         return why

@@ -148,7 +148,7 @@ class Drill:
             conductor = Conductor(self.plan, self.targets, crew, self.wait)
             conductor.done = self.rounds
             try:
-                self.need(conductor.wait_whole(time.monotonic()),
+                self.need(conductor.wait_whole(),
                           "the site is not whole before the start")
                 while True:
                     one = next(coming)

@@ -50,6 +50,19 @@ class Broken(Exception):
     """A connection that was made ended without a whole answer."""
 
 
+class Late(Broken):
+    """No answer came in time."""
+
+
+class Ended:
+    """What a user remembers of a session after he logged out."""
+
+    def __init__(self, jar, session):
+        self.jar = jar
+        self.session = session
+        self.tried = time.monotonic()       # when he last tried to use it
+
+
 class Web:
     """One user's connection to one web server, kept alive."""
 
@@ -83,7 +96,7 @@ class Web:
                 "utf-8", "replace")
         except TimeoutError:
             self.line.close()
-            raise Broken("no answer in time") from None
+            raise Late("no answer in time") from None
         except (OSError, http.client.HTTPException) as e:
             self.line.close()
             raise Broken(f"closed without an answer "
@@ -104,7 +117,7 @@ class User(threading.Thread):
         self.at = number % len(self.webs)
         self.visit_number = 0
         self.settled = 0.0      # when a look began that showed all copies
-        self.ended = []         # (jar, session) of log-outs
+        self.ended = []         # the latest last
         self.fault = None
         self.name_now = ""
 
@@ -139,15 +152,13 @@ class User(threading.Thread):
                 self.tally.count("elsewhere")
                 self.at = (self.at + 1) % len(self.webs)
                 continue
-            sent = time.monotonic()
             try:
                 return self.judge_answer(step, web.exchange(
                     step.method, step.path, *self.body(step, jar)), jar)
             except Broken as e:
-                why = f"{web.url}: {e}"
+                why, is_late = f"{web.url}: {e}", isinstance(e, Late)
             if not self.crew.was_out(web.url, begun):
-                if used and step.idempotent and \
-                        time.monotonic() - sent < self.plan.timeout / 2:
+                if used and step.idempotent and not is_late:
                     continue    # an old connection may end at any time
                 return Answer("failed", why=why)
             if not step.idempotent:
@@ -189,12 +200,28 @@ class User(threading.Thread):
         begun = time.monotonic()
         answer = self.send(self.plan.steps_that("look")[0], jar)
         if answer.word != "ok":
-            return
+            return False
         self.tally.count("looks")
         self.tally.lose(session.see(read_page(self.plan.facts, answer.text)))
         pattern = self.plan.settled
         if is_alive and (pattern is None or pattern.search(answer.text)):
             self.settled = begun
+        return True
+
+    def try_ended(self):
+        """The cookies of a log-out that was not tried for longest."""
+        if not self.ended:
+            return
+        one = min(self.ended, key=lambda ended: ended.tried)
+        begun = time.monotonic()
+        if self.look(one.session, Jar(one.jar), is_alive=False):
+            one.tried = begun
+
+    def has_settled(self, since):
+        """Has he seen his session whole since then, and tried all that he
+        remembers? A copy that is missing is mended by its use."""
+        return self.settled >= since and all(
+            one.tried >= since for one in list(self.ended))
 
     def pause(self):
         """Between two requests; ends at once when all is over."""
@@ -216,6 +243,7 @@ class User(threading.Thread):
             self.look(session, jar)
             self.change(self.random.choice(self.plan.steps_that("change")),
                         session, jar)
+            self.try_ended()
         self.look(session, jar)
         if self.crew.over.is_set():
             return
@@ -227,12 +255,9 @@ class User(threading.Thread):
         old = Jar(jar)
         word = self.change(self.plan.steps_that("logout")[0], session, jar)
         self.look(session, jar, is_alive=False)
-        for before, ended in self.ended:
-            if self.pause():
-                return
-            self.look(ended, Jar(before), is_alive=False)
         if word == "ok":
-            self.ended = (self.ended + [(old, session)])[-REMEMBERED:]
+            self.ended = (self.ended + [Ended(old, session)])[-REMEMBERED:]
+            self.try_ended()
 
     def run(self):
         try:
@@ -270,7 +295,7 @@ class Crew:
                    for t in self.targets)
 
     def have_settled(self, since):
-        return all(user.settled >= since for user in self.users)
+        return all(user.has_settled(since) for user in self.users)
 
     def fault(self):
         """What broke a user himself, None while all are well."""
