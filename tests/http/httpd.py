@@ -104,7 +104,7 @@ class Log:
         self.path = path
         self.announced = []
         self.returned = {}
-        self.stop_began = None      # lines there when event got its SIGTERM
+        self.stops = []     # [first, end) of the lines while event stopped
 
     @property
     def text(self):
@@ -126,10 +126,12 @@ class Log:
                 result.append((level, line))
         return result
 
-    def lines(self, level="warn"):
-        """The lines of this level and of the worse ones."""
+    def lines(self, level="warn", without=()):
+        """The lines of this level and of the worse ones, without those of
+        these numbers."""
         bad = LEVELS[:LEVELS.index(level) + 1] + ("raw",)
-        return [line for lv, line in self.all() if lv in bad]
+        return [line for i, (lv, line) in enumerate(self.all())
+                if lv in bad and i not in without]
 
     @staticmethod
     def pattern(tag_or_regex):
@@ -166,12 +168,11 @@ class Log:
         return any(pattern.search(line) for _, line in self.all())
 
     def unannounced(self):
-        before = (len(self.all()) if self.stop_began is None
-                  else self.stop_began)
-        raced = [line for _, line in self.all()[before:]
-                 if STOP_RACE.search(line)]
-        return [line for line in self.lines("warn") if line not in raced
-                and not OF_THE_DISTRIBUTION.search(line)
+        lines = self.all()
+        raced = {i for first, end in self.stops for i in range(first, end)
+                 if STOP_RACE.search(lines[i][1])}
+        return [line for line in self.lines("warn", without=raced)
+                if not OF_THE_DISTRIBUTION.search(line)
                 and not any(p.search(line) for p in self.announced)]
 
 
@@ -181,9 +182,11 @@ class Httpd(Process):
     death_signal = signal.SIGTERM      # the parent then ends its children
 
     def stop(self):
-        if self.mpm == "event" and self.is_running():
-            self.log.stop_began = len(self.log.all())
+        first = len(self.log.all())
+        is_event = self.mpm == "event" and self.is_running()
         super().stop()
+        if is_event:
+            self.log.stops.append((first, len(self.log.all())))
 
     def __init__(self, dir, conf, mpm=None, modules=(), own=OURS, tls=False,
                  loglevel=None, name="httpd", directives=""):

@@ -126,6 +126,31 @@ def test_a_line_httpd_did_not_write_counts_as_bad(httpd):
     assert server.leftovers() == []
 
 
+def test_a_race_of_any_stop_counts_for_none_and_of_no_stop_counts(httpd):
+    server = httpd(mpm="event", **STOCK)
+
+    def complain():
+        with open(server.log.path, "a") as f:
+            f.write("[now] [mpm_event:error] [pid 1:tid 1] AH03093: raced\n")
+
+    class Stopping(type(server)):
+        def signal_group(self, number):
+            complain()
+            super().signal_group(number)
+
+    for _ in range(2):
+        server.__class__ = Stopping
+        server.stop()
+        server.__class__ = Stopping.__base__
+        server.start()
+    assert server.log.text.count("raced") >= 2
+    assert server.leftovers() == []
+    complain()
+    server.stop()
+    assert len(server.leftovers()) == 1
+    server.log.allow("AH03093")
+
+
 def test_memcached_comes_back_empty_on_its_port(memcacheds):
     node, other = memcacheds(2, names=["east", "west"])
     assert (node.name, other.name) == ("east", "west")
