@@ -393,7 +393,7 @@ class Httpd(Process):
         pids of all children of before, who may answer for a moment yet."""
         self.write_conf(conf)
         starts = self._starts()
-        before = set()
+        before = set(self.children())
 
         def serves():
             # New ones come only after the line that is counted here; the
