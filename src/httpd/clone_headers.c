@@ -41,7 +41,8 @@ typedef struct baggage_t {
     const request_rec *whole_of; /* whose */
 } baggage_t;
 
-#define BAGGAGE_KEY "proxy_balancer_clone/headers"
+/* Short: it is hashed some times for every request. */
+#define BAGGAGE_KEY "clone/headers"
 
 #define FILTER_NAME "CLONE_HEADERS"
 
@@ -317,9 +318,10 @@ static int attempt(request_rec *r, proxy_worker *worker,
     const clone_server_t *server = server_of(r);
     const clone_request_t *req = clone_request_get(r);
     clone_removal_e removal = clone_server_conf_removal(server->conf);
-    baggage_t *baggage = find_baggage(r);
 
     if (req == NULL && removal != CLONE_REMOVAL_ALL) {
+        const baggage_t *baggage = find_baggage(r);
+
         if (baggage != NULL && baggage->taken != NULL) {
             add_missing(r->headers_in, baggage->taken);
         }

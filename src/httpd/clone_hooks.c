@@ -20,6 +20,7 @@ static void begin(proxy_balancer **balancer, request_rec *r,
                   proxy_server_conf *conf, const char *url)
 {
     proxy_balancer *real = ap_proxy_get_balancer(r->pool, conf, url, 1);
+    const clone_known_t *known;
     clone_request_t *req = NULL;
 
     clone_request_drop(r);
@@ -30,8 +31,9 @@ static void begin(proxy_balancer **balancer, request_rec *r,
      * balancer-manager's page in another child. mod_proxy_balancer would
      * sync too, but the copy. */
     (void)ap_proxy_sync_balancer(real, r->server, conf);
-    if (clone_server_is_routed(r->server, real)) {
-        req = clone_request_make(r, real);
+    known = clone_server_known(r->server, real->s->name);
+    if (clone_server_is_routed(known, real)) {
+        req = clone_request_make(r, real, known);
     }
     (void)PROXY_THREAD_UNLOCK(real);
     if (req != NULL) {

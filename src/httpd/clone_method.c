@@ -435,16 +435,24 @@ static proxy_worker *find_by_base(proxy_balancer *balancer,
                ? worker : find_last_resort(balancer, req);
 }
 
+static proxy_balancer_method *base_of(const proxy_balancer *balancer,
+                                      server_rec *s)
+{
+    const char *name = balancer->s->name;
+
+    return clone_server_base(clone_server_known(s, name), s, name);
+}
+
 static proxy_worker *find(proxy_balancer *balancer, request_rec *r)
 {
-    proxy_balancer_method *base = clone_server_base(r->server,
-                                                    balancer->s->name);
     clone_request_t *req = clone_request_get(r);
+    proxy_balancer_method *base;
     proxy_worker *worker;
 
     if (req == NULL || req->shown != balancer) {
-        return base->finder(balancer, r);
+        return base_of(balancer, r->server)->finder(balancer, r);
     }
+    base = clone_server_base(req->known, r->server, balancer->s->name);
     if (req->session_count == 0) {
         req->choice.reason = CLONE_REASON_NEW;
         worker = find_by_base(balancer, base, req, r);
@@ -475,14 +483,14 @@ static proxy_worker *find(proxy_balancer *balancer, request_rec *r)
 
 static apr_status_t reset(proxy_balancer *balancer, server_rec *s)
 {
-    proxy_balancer_method *base = clone_server_base(s, balancer->s->name);
+    proxy_balancer_method *base = base_of(balancer, s);
 
     return base->reset != NULL ? base->reset(balancer, s) : APR_SUCCESS;
 }
 
 static apr_status_t age(proxy_balancer *balancer, server_rec *s)
 {
-    proxy_balancer_method *base = clone_server_base(s, balancer->s->name);
+    proxy_balancer_method *base = base_of(balancer, s);
 
     return base->age != NULL ? base->age(balancer, s) : APR_SUCCESS;
 }
@@ -490,7 +498,7 @@ static apr_status_t age(proxy_balancer *balancer, server_rec *s)
 static apr_status_t update(proxy_balancer *balancer, proxy_worker *elected,
                            server_rec *s)
 {
-    account(balancer, clone_server_base(s, balancer->s->name), elected, s);
+    account(balancer, base_of(balancer, s), elected, s);
     return APR_SUCCESS;
 }
 

@@ -59,9 +59,8 @@ void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
     const char *header = apr_table_get(r->headers_in, "Cookie");
     clone_values_t values;
 
-    clone_server_settings(&req->conf, r->server, req->shown->s->name);
-    clone_retry_conf_fill(&req->conf.retry);
-    clone_limit_conf_fill(&req->conf.limit);
+    clone_server_request(&req->conf, req->known, r->server,
+                         req->shown->s->name);
     req->url = apr_pstrdup(r->pool, url);
     clone_values_init(&values);
     if (header != NULL) {
@@ -82,10 +81,12 @@ void clone_request_read(clone_request_t *req, request_rec *r, const char *url)
     clone_cookie_hooks_read(req, r);
 }
 
-clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer)
+clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer,
+                                    const struct clone_known_t *known)
 {
     clone_request_t *req = apr_pcalloc(r->pool, sizeof(*req));
 
+    req->known = known;
     req->shown = copy_of(balancer, r->pool);
     req->cookie = clone_config_cookie(r);
     req->parameter = clone_config_parameter(r);

@@ -27,6 +27,7 @@
 /** A request on its way through a balancer. */
 typedef struct clone_request_t {
     proxy_balancer *shown;  /**< the copy that mod_proxy_balancer works on */
+    const struct clone_known_t *known; /**< of the balancer, or NULL */
     const char *url;        /**< where to, before a member is chosen */
     clone_conf_t conf;      /**< the settings in force when it began */
     const char *cookie;     /**< the session cookie's name */
@@ -90,9 +91,11 @@ typedef struct clone_request_t {
  *
  * @param r the request
  * @param balancer up to date, its thread lock held by the caller
+ * @param known what start-up found out about it, or NULL
  * @return the record, in r->request_config too
  */
-clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer);
+clone_request_t *clone_request_make(request_rec *r, proxy_balancer *balancer,
+                                    const struct clone_known_t *known);
 
 /**
  * Read what cookies and URL say. Needs no lock.

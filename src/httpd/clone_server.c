@@ -161,7 +161,7 @@ int clone_server_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     return visit_all(s, ptemp, check_one);
 }
 
-static clone_known_t *known_of(server_rec *s, const char *name)
+static clone_known_t *known_of(const server_rec *s, const char *name)
 {
     const clone_server_t *server = ap_get_module_config(
         s->module_config, &proxy_balancer_clone_module);
@@ -251,12 +251,20 @@ static void put_over(proxy_balancer *balancer, apr_pool_t *pconf)
                 sizeof(balancer->s->lbpname));
 }
 
+static void fill(clone_conf_t *conf)
+{
+    clone_retry_conf_fill(&conf->retry);
+    clone_limit_conf_fill(&conf->limit);
+}
+
 static int install_one(place_t *place, apr_pool_t *pconf)
 {
     proxy_balancer *balancer = place->balancer;
     clone_known_t *known = add_known(place, pconf);
     int is_asked = clone_conf_routing(&place->conf) && is_sticky(place);
 
+    known->conf = place->conf;
+    fill(&known->conf);
     if (is_shared(place)) {
         const clone_known_t *owner = known_of(place->main_s,
                                               balancer->s->name);
@@ -354,13 +362,16 @@ int clone_server_report(apr_pool_t *pconf, apr_pool_t *plog,
     return visit_all(s, ptemp, report_one);
 }
 
-proxy_balancer_method *clone_server_base(server_rec *s, const char *name)
+const clone_known_t *clone_server_known(const server_rec *s, const char *name)
 {
-    const clone_known_t *known = known_of(s, name);
+    return known_of(s, name);
+}
+
+proxy_balancer_method *clone_server_base(const clone_known_t *known,
+                                         server_rec *s, const char *name)
+{
     clone_config_cluster_t cluster;
 
-    /* A balancer of the file's reserve, or one that balancer-manager added
-     * while the server runs. */
     return known != NULL && known->base != NULL
                ? known->base
                : ap_lookup_provider(PROXY_LBMETHOD,
@@ -370,10 +381,9 @@ proxy_balancer_method *clone_server_base(server_rec *s, const char *name)
                                     "0");
 }
 
-int clone_server_is_routed(server_rec *s, const proxy_balancer *balancer)
+int clone_server_is_routed(const clone_known_t *known,
+                           const proxy_balancer *balancer)
 {
-    const clone_known_t *known = known_of(s, balancer->s->name);
-
     return is_ours(balancer) && (known == NULL || !known->is_bystander);
 }
 
@@ -388,4 +398,15 @@ void clone_server_settings(clone_conf_t *effective, server_rec *s,
     clone_conf_init(&file);
     clone_config_settings(&file, s, name);
     clone_server_conf_with(effective, server->conf, &file, name);
+}
+
+void clone_server_request(clone_conf_t *conf, const clone_known_t *known,
+                          server_rec *s, const char *name)
+{
+    if (known != NULL && clone_config_of(s) == NULL) {
+        *conf = known->conf;
+        return;
+    }
+    clone_server_settings(conf, s, name);
+    fill(conf);
 }

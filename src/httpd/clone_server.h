@@ -26,13 +26,15 @@ typedef struct clone_server_t {
     int is_routing;            /**< 1 when one of them is to be routed */
 } clone_server_t;
 
-/** What start-up found out about one balancer of one server. */
+/** What start-up found out about one balancer of one server; constant then. */
 typedef struct clone_known_t {
     proxy_balancer_method *base; /**< decides where no session does */
     int is_chosen;    /**< lbmethod=clone was configured */
     int is_wanted;    /**< this server's settings ask for routing */
     int is_bystander; /**< the balancer is another server's too, which asks
                            for routing; this one does not */
+    clone_conf_t conf; /**< what holds for its requests, defaults included,
+                            where there is no plugin-cfg.xml */
 } clone_known_t;
 
 /**
@@ -54,22 +56,32 @@ int clone_server_report(apr_pool_t *pconf, apr_pool_t *plog,
                         apr_pool_t *ptemp, server_rec *s);
 
 /**
+ * @param name a balancer's
+ * @return what is known of it, as long as the configuration; NULL for one of
+ *         the file's reserve, or that balancer-manager added since
+ */
+const clone_known_t *clone_server_known(const server_rec *s, const char *name);
+
+/**
  * The lbmethod under ours.
  *
+ * @param known of this server and name
  * @param s the server that the balancer belongs to
  * @param name the balancer's name
  * @return never our own, never NULL while the server runs
  */
-proxy_balancer_method *clone_server_base(server_rec *s, const char *name);
+proxy_balancer_method *clone_server_base(const clone_known_t *known,
+                                         server_rec *s, const char *name);
 
 /**
  * Whether a server's requests to a balancer are routed by us.
  *
- * @param s the request's server
+ * @param known of the request's server and this balancer
  * @param balancer in step with shared memory
  * @return 1 when they are
  */
-int clone_server_is_routed(server_rec *s, const proxy_balancer *balancer);
+int clone_server_is_routed(const clone_known_t *known,
+                           const proxy_balancer *balancer);
 
 /**
  * What holds for one balancer of a server.
@@ -78,5 +90,15 @@ int clone_server_is_routed(server_rec *s, const proxy_balancer *balancer);
  */
 void clone_server_settings(clone_conf_t *effective, server_rec *s,
                            const char *name);
+
+/**
+ * The same for a request: at once where nothing can have changed since the
+ * start, and with the defaults of what failures and limits are about.
+ *
+ * @param conf filled
+ * @param known of this server and name
+ */
+void clone_server_request(clone_conf_t *conf, const clone_known_t *known,
+                          server_rec *s, const char *name);
 
 #endif

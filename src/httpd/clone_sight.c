@@ -44,8 +44,9 @@ static void look_at_copies(clone_sight_t *sight, apr_uint32_t *idle_sec)
         sight->facts.copies++;
         sight->facts.closed += flags != 0;
         sight->usable += PROXY_WORKER_IS_USABLE(copy->worker) != 0;
-        sight->is_routed |= clone_server_is_routed(copy->server,
-                                                   copy->balancer);
+        sight->is_routed |= clone_server_is_routed(
+            clone_server_known(copy->server, copy->balancer->s->name),
+            copy->balancer);
         clone_server_settings(&conf, copy->server, person->balancer);
         look_at_limit(sight, &conf, copy);
         if (clone_conf_session_idle(&conf) > *idle_sec) {
