@@ -5,6 +5,7 @@ back door, and the checker must find out."""
 import contextlib
 
 from process import wait_until
+from users import ALL, BASE
 
 KIND = 2                      # the byte of a record that tells its kind
 END = 3
@@ -75,10 +76,23 @@ def take_back(game, session):
 
 def revive(game):
     """Revived: sessions that were logged out are put back."""
+    wait_until(lambda: bring_back(game), 20, "session to be back")
+
+
+def bring_back(game):
+    """Log in and out, put back what was there in between, and look; whether a
+    reader was shown that."""
+    session = game.mender.run("login", 0, None, {BASE: ""}).created
+    if session is None or not game.is_seen(session, 1, "2/2"):
+        return False
     before = items(game)
-    wait_until(lambda: put_back(game, before, lambda value, now:
-                                is_end(now) and not is_end(value)), 20,
-               "session to be logged out")
+    game.mender.run("logout", 0, session, dict.fromkeys(ALL))
+    if game.mender.run("read", 0, session, {}).load != "miss":
+        return False
+    put_back(game, before, lambda value, now: is_end(now)
+             and not is_end(value))
+    return any(game.mender.run("read", host, session, {}).load == "hit"
+               for host in range(2))
 
 
 def write_unseen(game):
