@@ -290,7 +290,8 @@ class Httpd(Process):
             f'route=%{{BALANCER_WORKER_ROUTE}}e '
             f'changed=%{{BALANCER_ROUTE_CHANGED}}e '
             f'load=%{{SESSION_HA_LOAD}}e copies=%{{SESSION_HA_COPIES}}e '
-            f'save=%{{SESSION_HA_SAVE}}e usec=%D" tests',
+            f'save=%{{SESSION_HA_SAVE}}e usec=%D '
+            f'begin=%{{begin:usec}}t" tests',
             f'CustomLog "{d}/access_log" tests',
             f'DocumentRoot "{self.htdocs}"',
             f'ScriptAlias /cgi-bin/ "{self.cgi_bin}/"',
@@ -437,7 +438,9 @@ class Httpd(Process):
     @property
     def access(self):
         """access_log as dicts: method, path, status, reason, was, route,
-        changed, load, copies, save, usec; '-' became None."""
+        changed, load, copies, save, usec, begin; '-' became None. In the
+        order in which the requests began: a line is written after the answer,
+        when the next request may have been served already."""
         result = []
         try:
             with open(os.path.join(self.dir, "access_log")) as f:
@@ -448,13 +451,14 @@ class Httpd(Process):
                           r"reason=(?P<reason>.*?) was=(?P<was>.*?) "
                           r"route=(?P<route>.*?) changed=(?P<changed>.*?) "
                           r"load=(?P<load>.*?) copies=(?P<copies>.*?) "
-                          r"save=(?P<save>.*?) usec=(?P<usec>\d+)$")
+                          r"save=(?P<save>.*?) usec=(?P<usec>\d+) "
+                          r"begin=(?P<begin>\d+)$")
         for line in lines:
             found = form.match(line)
             if found:
                 result.append({k: None if v == "-" else v
                                for k, v in found.groupdict().items()})
-        return result
+        return sorted(result, key=lambda entry: int(entry["begin"]))
 
     def wait_access(self, count, timeout=5):
         """access_log entries, once there are that many."""
