@@ -14,19 +14,22 @@ from router import OWN, Manager, allow_nobody, cookie, shop
 SHOWN = """
     Header always set X-Decision "%{CLONE_DECISION}e"
     Header always set X-Json "%{CLONE_DECISION_JSON}e" env=CLONE_DECISION_JSON
-    LogFormat "%{CLONE_DECISION}e" decisions
+    LogFormat "%{begin:usec}t %{CLONE_DECISION}e" decisions
     CustomLog decisions_log decisions
 """
 
 
 def logged(server, count):
-    """The lines of routed requests, once there are that many; times gone."""
+    """The lines of routed requests, once there are that many, in the order in
+    which the requests began; times gone."""
     def lines():
         with open(os.path.join(server.dir, "decisions_log")) as log:
-            found = [line for line in log.read().split("\n")[:-1]
-                     if line != "-"]
-        return found if len(found) >= count else None
-    return [without_times(line) for line in wait_until(lines, 5, "log lines")]
+            found = [line.split(" ", 1) for line in log.read().split("\n")[:-1]]
+        found = [(int(began), decision) for began, decision in found
+                 if decision != "-"]
+        return sorted(found) if len(found) >= count else None
+    return [without_times(decision)
+            for _, decision in wait_until(lines, 5, "log lines")]
 
 
 def without_times(line):
