@@ -43,6 +43,8 @@ STOP_RACE = re.compile(CRASH.pattern + r"|AH0309[23]:"
 # the one it has installed. That is its matter, and mod_ssl's to warn of.
 OF_THE_DISTRIBUTION = re.compile(r"\bAH01882:")
 UP = "resuming normal operations"
+# what the lines of a log begin with that Httpd.lines() reads
+BEGAN = "%{begin:usec}t"
 
 
 def find_program(env, *names):
@@ -286,12 +288,12 @@ class Httpd(Process):
             "StartServers 2",
             "ServerLimit 8", "MaxRequestWorkers 200"
             if self.mpm == "prefork" else "MaxRequestWorkers 100",
-            f'LogFormat "%m %U %>s reason=%{{CLONE_REASON}}e was=%{{WAS}}e '
+            f'LogFormat "{BEGAN} %m %U %>s '
+            f'reason=%{{CLONE_REASON}}e was=%{{WAS}}e '
             f'route=%{{BALANCER_WORKER_ROUTE}}e '
             f'changed=%{{BALANCER_ROUTE_CHANGED}}e '
             f'load=%{{SESSION_HA_LOAD}}e copies=%{{SESSION_HA_COPIES}}e '
-            f'save=%{{SESSION_HA_SAVE}}e usec=%D '
-            f'begin=%{{begin:usec}}t" tests',
+            f'save=%{{SESSION_HA_SAVE}}e usec=%D" tests',
             f'CustomLog "{d}/access_log" tests',
             f'DocumentRoot "{self.htdocs}"',
             f'ScriptAlias /cgi-bin/ "{self.cgi_bin}/"',
@@ -435,30 +437,41 @@ class Httpd(Process):
     def post(self, path, **kw):
         return self.request("POST", path, **kw)
 
+    def lines(self, name):
+        """The lines of a log whose format begins with BEGAN, without that, in
+        the order in which the requests began: a line is written after the
+        answer, when the next request may have been served already."""
+        try:
+            with open(os.path.join(self.dir, name)) as f:
+                found = [line.partition(" ") for line in f if line[-1] == "\n"]
+        except FileNotFoundError:
+            return []
+        found.sort(key=lambda line: int(line[0]))
+        return [text.rstrip("\n") for _, _, text in found]
+
+    def wait_lines(self, name, count, timeout=5):
+        """lines(name) but those that are "-", once there are that many."""
+        def said():
+            found = [line for line in self.lines(name) if line != "-"]
+            return found if len(found) >= count else None
+        return wait_until(said, timeout, f"{count} lines in {name}")
+
     @property
     def access(self):
         """access_log as dicts: method, path, status, reason, was, route,
-        changed, load, copies, save, usec, begin; '-' became None. In the
-        order in which the requests began: a line is written after the answer,
-        when the next request may have been served already."""
+        changed, load, copies, save, usec; '-' became None."""
         result = []
-        try:
-            with open(os.path.join(self.dir, "access_log")) as f:
-                lines = f.read().split("\n")[:-1]
-        except FileNotFoundError:
-            return result
         form = re.compile(r"(?P<method>\S+) (?P<path>.*?) (?P<status>\d+) "
                           r"reason=(?P<reason>.*?) was=(?P<was>.*?) "
                           r"route=(?P<route>.*?) changed=(?P<changed>.*?) "
                           r"load=(?P<load>.*?) copies=(?P<copies>.*?) "
-                          r"save=(?P<save>.*?) usec=(?P<usec>\d+) "
-                          r"begin=(?P<begin>\d+)$")
-        for line in lines:
+                          r"save=(?P<save>.*?) usec=(?P<usec>\d+)$")
+        for line in self.lines("access_log"):
             found = form.match(line)
             if found:
                 result.append({k: None if v == "-" else v
                                for k, v in found.groupdict().items()})
-        return sorted(result, key=lambda entry: int(entry["begin"]))
+        return result
 
     def wait_access(self, count, timeout=5):
         """access_log entries, once there are that many."""

@@ -8,28 +8,22 @@ import re
 
 import pytest
 
-from process import wait_until
+from httpd import BEGAN
 from router import OWN, Manager, allow_nobody, cookie, shop
 
-SHOWN = """
-    Header always set X-Decision "%{CLONE_DECISION}e"
-    Header always set X-Json "%{CLONE_DECISION_JSON}e" env=CLONE_DECISION_JSON
-    LogFormat "%{begin:usec}t %{CLONE_DECISION}e" decisions
+SHOWN = f"""
+    Header always set X-Decision "%{{CLONE_DECISION}}e"
+    Header always set X-Json "%{{CLONE_DECISION_JSON}}e" \\
+        env=CLONE_DECISION_JSON
+    LogFormat "{BEGAN} %{{CLONE_DECISION}}e" decisions
     CustomLog decisions_log decisions
 """
 
 
 def logged(server, count):
-    """The lines of routed requests, once there are that many, in the order in
-    which the requests began; times gone."""
-    def lines():
-        with open(os.path.join(server.dir, "decisions_log")) as log:
-            found = [line.split(" ", 1) for line in log.read().split("\n")[:-1]]
-        found = [(int(began), decision) for began, decision in found
-                 if decision != "-"]
-        return sorted(found) if len(found) >= count else None
-    return [without_times(decision)
-            for _, decision in wait_until(lines, 5, "log lines")]
+    """The lines of routed requests, once there are that many; times gone."""
+    return [without_times(line)
+            for line in server.wait_lines("decisions_log", count)]
 
 
 def without_times(line):
@@ -127,8 +121,8 @@ def test_nothing_that_a_client_sent_is_told(httpd, clones):
     answer = server.get("/", headers={"Cookie": f"JSESSIONID={nasty}"})
     assert answer.status == 200
     line = server.log.expect("CR0240")
-    with open(os.path.join(server.dir, "decisions_log")) as log:
-        text = log.read() + answer.header("X-Decision") + line
+    text = (server.wait_lines("decisions_log", 1)[0]
+            + answer.header("X-Decision") + line)
     for secret in ("secretsession", "tokensecret", "longlong", "<i>", "a\"b"):
         assert secret not in text
     assert len(answer.header("X-Decision")) < 1024
