@@ -15,7 +15,8 @@
  * and drops nothing. A failure, a restart and such a count end that, and so
  * does a doubt. A doubt is any connection newly made: for all we know
  * its server has just started. It lasts until a probe that began after it
- * finds the process that was there before.
+ * finds the process that was there before. An absence ends with being whole
+ * since its end, whatever was reported while it lasted.
  */
 
 #define SLOTS (HA_NODES_MAX * 2)
@@ -186,7 +187,10 @@ ha_health_e ha_health_succeeded(ha_health_t *health, int slot, apr_time_t now)
     if (READ(s->failures)) {
         WRITE(s->failures, 0);
     }
-    if (READ(s->whole_since) == 0) {
+    if (READ(s->down_since)) {
+        WRITE(s->whole_since, now);
+    }
+    else if (READ(s->whole_since) == 0) {
         (void)change(&s->whole_since, 0, now);
     }
     return come_up(s, now) ? HA_HEALTH_CAME_UP : HA_HEALTH_SAME;
@@ -279,19 +283,23 @@ int ha_health_claim(ha_health_t *health, int slot, apr_time_t now,
 }
 
 ha_health_e ha_health_identified(ha_health_t *health, int slot,
-                                 apr_uint32_t pid, apr_time_t started,
-                                 apr_time_t now)
+                                 apr_time_t began, apr_uint32_t pid,
+                                 apr_time_t started, apr_time_t now)
 {
     slot_t *s = &health->slot[slot];
+    apr_time_t down_since = READ(s->down_since);
     apr_uint32_t known = READ(s->pid);
     int forgot = known
                  && (known != pid
                      || started > READ(s->started) + START_SLACK_USEC);
     int came_up;
 
+    if (began < down_since) {
+        return HA_HEALTH_SAME;
+    }
     WRITE(s->pid, pid);
     WRITE(s->started, started);
-    if (known == 0 || forgot || READ(s->whole_since) == 0) {
+    if (down_since || known == 0 || forgot || READ(s->whole_since) == 0) {
         WRITE(s->whole_since, now);
     }
     WRITE(s->settled, READ(s->checking));

@@ -119,15 +119,17 @@ int ha_health_claim(ha_health_t *health, int slot, apr_time_t now,
 /**
  * Report who answered a probe. A node whose process id or start time changed
  * has forgotten everything. The answer brings a node back that was down, but
- * does not make up for what requests of a node that is up met with.
+ * does not make up for what requests of a node that is up met with. A probe
+ * that began before the node went down tells nothing.
  *
+ * @param began when the probe began
  * @param pid the server's process id as it says
  * @param started when it started, by this host's clock, to about a second
  * @return what that changed
  */
 ha_health_e ha_health_identified(ha_health_t *health, int slot,
-                                 apr_uint32_t pid, apr_time_t started,
-                                 apr_time_t now);
+                                 apr_time_t began, apr_uint32_t pid,
+                                 apr_time_t started, apr_time_t now);
 
 /**
  * Report what a node that was just identified says it has counted: either

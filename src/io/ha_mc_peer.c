@@ -288,8 +288,8 @@ void ha_mc_peer_identified(ha_mc_peer_t *peer, apr_uint32_t pid,
                            apr_time_t started, apr_time_t now,
                            apr_time_t waited)
 {
-    tell(peer, ha_health_identified(peer->health, peer->slot, pid, started,
-                                    now),
+    tell(peer, ha_health_identified(peer->health, peer->slot, now - waited,
+                                    pid, started, now),
          APR_SUCCESS, waited);
 }
 

@@ -49,7 +49,8 @@ static void go_down(apr_time_t now)
 /* A probe that finds a process, started so many seconds after T0. */
 static ha_health_e identify(apr_uint32_t pid, int started, apr_time_t now)
 {
-    return ha_health_identified(health, slot, pid, T0 + started * SEC, now);
+    return ha_health_identified(health, slot, now, pid, T0 + started * SEC,
+                                now);
 }
 
 /* ---- slots -------------------------------------------------------------- */
@@ -291,6 +292,49 @@ static ha_health_e count(apr_uint64_t flushes, apr_uint64_t evictions,
 {
     return ha_health_counted(health, slot, flushes, evictions, now);
 }
+
+START_TEST(a_probe_begun_before_a_node_went_down_tells_nothing)
+{
+    (void)identify(7, 0, T0);
+    go_down(T0 + 2 * SEC);
+    ck_assert_int_eq(ha_health_identified(health, slot, T0 + 2 * SEC - 1, 7,
+                                          T0, T0 + 3 * SEC),
+                     HA_HEALTH_SAME);
+    ck_assert_int_eq(ha_health_is_up(health, slot), 0);
+    ck_assert_int_eq(ha_health_identified(health, slot, T0 + 2 * SEC - 1, 8,
+                                          T0 + 9 * SEC, T0 + 3 * SEC),
+                     HA_HEALTH_SAME);
+    ck_assert_int_eq(ha_health_identified(health, slot, T0 + 2 * SEC, 7, T0,
+                                          T0 + 4 * SEC),
+                     HA_HEALTH_CAME_UP);
+    ck_assert_int_eq(ha_health_whole_since(health, slot), T0 + 4 * SEC);
+}
+END_TEST
+
+/* What a probe of before says of counts must not outlive the absence. */
+START_TEST(a_node_is_whole_since_the_end_of_its_absence)
+{
+    int is_probed;
+
+    for (is_probed = 0; is_probed <= 1; is_probed++) {
+        apr_time_t begin = T0 + is_probed * 60 * SEC;
+
+        (void)identify(7, 0, begin);
+        (void)ha_health_counted(health, slot, 0, 0, begin);
+        go_down(begin + 2 * SEC);
+        (void)ha_health_counted(health, slot, 1, 0, begin + 3 * SEC);
+        ck_assert_int_eq(ha_health_whole_since(health, slot), 0);
+        ck_assert_int_eq(is_probed
+                             ? identify(7, 0, begin + 9 * SEC)
+                             : ha_health_succeeded(health, slot,
+                                                   begin + 9 * SEC),
+                         HA_HEALTH_CAME_UP);
+        ck_assert_int_eq(ha_health_whole_since(health, slot),
+                         begin + 9 * SEC);
+        (void)ha_health_counted(health, slot, 0, 0, begin + 10 * SEC);
+    }
+}
+END_TEST
 
 START_TEST(a_node_that_was_flushed_is_whole_since_then)
 {
@@ -554,6 +598,9 @@ static Suite *make_suite(void)
                         (int)(sizeof(who) / sizeof(who[0])));
     tcase_add_test(tcase, a_node_that_comes_back_empty_has_forgotten);
     tcase_add_test(tcase, a_node_that_comes_back_as_it_was_came_up);
+    tcase_add_test(tcase,
+                   a_probe_begun_before_a_node_went_down_tells_nothing);
+    tcase_add_test(tcase, a_node_is_whole_since_the_end_of_its_absence);
     tcase_add_test(tcase, a_node_that_was_flushed_is_whole_since_then);
     tcase_add_test(tcase, a_node_that_drops_items_is_not_whole_for_long);
     tcase_add_test(tcase, counts_of_before_a_restart_are_nobodys);
