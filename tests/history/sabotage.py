@@ -97,11 +97,19 @@ def bring_back(game):
 
 def write_unseen(game):
     """Unwritten: somebody writes behind the history's back."""
-    for user in game.party.users:
-        session = user.session
-        if session:
-            game.world.servers[0].get("/s/page", headers={
-                "Cookie": f"HASESSION={session.cookie}", "X-Do": "a=rogue"})
+    wait_until(lambda: write_one(game), 20, "value that nobody wrote")
+
+
+def write_one(game):
+    """Log in, write as no user does, and look; whether a reader was shown
+    that."""
+    session = game.mender.run("login", 0, None, {BASE: ""}).created
+    if session is None:
+        return False
+    game.world.servers[0].get("/s/page", headers={
+        "Cookie": f"HASESSION={session.cookie}", "X-Do": "a=rogue"})
+    op = game.mender.run("read", 1, session, {})
+    return op.load == "hit" and op.seen.get("a") == "rogue"
 
 
 KINDS = {"lost": forget, "stale": roll_back, "revived": revive,
