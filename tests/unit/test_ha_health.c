@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#include <sys/wait.h>
 
 #include <apr_general.h>
 
@@ -283,16 +279,6 @@ START_TEST(a_node_that_comes_back_as_it_was_came_up)
 }
 END_TEST
 
-/* ---- claims ------------------------------------------------------------- */
-
-/* ---- what a node counts ------------------------------------------------- */
-
-static ha_health_e count(apr_uint64_t flushes, apr_uint64_t evictions,
-                         apr_time_t now)
-{
-    return ha_health_counted(health, slot, flushes, evictions, now);
-}
-
 START_TEST(a_probe_begun_before_a_node_went_down_tells_nothing)
 {
     (void)identify(7, 0, T0);
@@ -311,6 +297,14 @@ START_TEST(a_probe_begun_before_a_node_went_down_tells_nothing)
 }
 END_TEST
 
+/* ---- what a node counts ------------------------------------------------- */
+
+static ha_health_e count(apr_uint64_t flushes, apr_uint64_t evictions,
+                         apr_time_t now)
+{
+    return ha_health_counted(health, slot, flushes, evictions, now);
+}
+
 /* What a probe of before says of counts must not outlive the absence. */
 START_TEST(a_node_is_whole_since_the_end_of_its_absence)
 {
@@ -320,9 +314,9 @@ START_TEST(a_node_is_whole_since_the_end_of_its_absence)
         apr_time_t begin = T0 + is_probed * 60 * SEC;
 
         (void)identify(7, 0, begin);
-        (void)ha_health_counted(health, slot, 0, 0, begin);
+        (void)count(0, 0, begin);
         go_down(begin + 2 * SEC);
-        (void)ha_health_counted(health, slot, 1, 0, begin + 3 * SEC);
+        (void)count(1, 0, begin + 3 * SEC);
         ck_assert_int_eq(ha_health_whole_since(health, slot), 0);
         ck_assert_int_eq(is_probed
                              ? identify(7, 0, begin + 9 * SEC)
@@ -331,7 +325,7 @@ START_TEST(a_node_is_whole_since_the_end_of_its_absence)
                          HA_HEALTH_CAME_UP);
         ck_assert_int_eq(ha_health_whole_since(health, slot),
                          begin + 9 * SEC);
-        (void)ha_health_counted(health, slot, 0, 0, begin + 10 * SEC);
+        (void)count(0, 0, begin + 10 * SEC);
     }
 }
 END_TEST
@@ -376,6 +370,8 @@ START_TEST(counts_of_before_a_restart_are_nobodys)
     ck_assert_int_eq(count(0, 1, T0 + 70 * SEC), HA_HEALTH_DROPS);
 }
 END_TEST
+
+/* ---- claims ------------------------------------------------------------- */
 
 START_TEST(a_due_probe_is_claimed_once)
 {
@@ -459,120 +455,6 @@ START_TEST(nonsense_is_spoken_of_once_a_minute)
 }
 END_TEST
 
-/* ---- processes and threads ---------------------------------------------- */
-
-START_TEST(failures_seen_by_two_processes_add_up)
-{
-    int status = 0;
-    pid_t pid;
-
-    (void)ha_health_failed(health, slot, T0);
-    pid = fork();
-    ck_assert_int_ge(pid, 0);
-    if (pid == 0) {
-        (void)ha_health_failed(health, slot, T0);
-        _exit(ha_health_failed(health, slot, T0));
-    }
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert(WIFEXITED(status));
-    ck_assert_int_eq(WEXITSTATUS(status), HA_HEALTH_WENT_DOWN);
-    ck_assert_int_eq(ha_health_is_up(health, slot), 0);
-}
-END_TEST
-
-#define THREADS 8
-#define ROUNDS 2000
-
-typedef struct worker_t {
-    pthread_t thread;
-    unsigned int downs;
-    unsigned int ups;
-    unsigned int claims;
-} worker_t;
-
-static void *report_all_kinds(void *arg)
-{
-    worker_t *worker = arg;
-    int i;
-
-    for (i = 0; i < ROUNDS; i++) {
-        apr_time_t now = T0 + i;
-
-        switch (i % 8) {
-        case 0:
-        case 1:
-        case 2:
-        case 3:
-            worker->downs += ha_health_failed(health, slot, now)
-                             == HA_HEALTH_WENT_DOWN;
-            break;
-        case 4:
-            worker->ups += ha_health_succeeded(health, slot, now)
-                           == HA_HEALTH_CAME_UP;
-            break;
-        case 5:
-            worker->claims += ha_health_claim(health, slot, T0, 0) == 1;
-            break;
-        case 6:
-            ha_health_doubt(health, slot);
-            break;
-        default:
-            worker->ups += identify(1, 0, now) == HA_HEALTH_CAME_UP;
-            break;
-        }
-    }
-    return NULL;
-}
-
-START_TEST(every_change_is_told_to_exactly_one_of_many_threads)
-{
-    worker_t workers[THREADS];
-    unsigned int downs = 0;
-    unsigned int ups = 0;
-    int i;
-
-    memset(workers, 0, sizeof(workers));
-    for (i = 0; i < THREADS; i++) {
-        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL,
-                                        report_all_kinds, &workers[i]), 0);
-    }
-    for (i = 0; i < THREADS; i++) {
-        ck_assert_int_eq(pthread_join(workers[i].thread, NULL), 0);
-        downs += workers[i].downs;
-        ups += workers[i].ups;
-    }
-    /* downs and ups take turns, and the first is a down */
-    ck_assert_uint_eq(downs, ups + !ha_health_is_up(health, slot));
-    ck_assert_uint_gt(downs, 0);
-}
-END_TEST
-
-static void *claim_one(void *arg)
-{
-    worker_t *worker = arg;
-
-    worker->claims = ha_health_claim(health, slot, T0, 0) == 1;
-    return NULL;
-}
-
-START_TEST(one_of_many_threads_gets_a_claim)
-{
-    worker_t workers[THREADS];
-    unsigned int claims = 0;
-    int i;
-
-    for (i = 0; i < THREADS; i++) {
-        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, claim_one,
-                                        &workers[i]), 0);
-    }
-    for (i = 0; i < THREADS; i++) {
-        ck_assert_int_eq(pthread_join(workers[i].thread, NULL), 0);
-        claims += workers[i].claims;
-    }
-    ck_assert_uint_eq(claims, 1);
-}
-END_TEST
-
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("ha_health");
@@ -610,9 +492,6 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_wait_grows_by_chance_and_by_a_quarter_at_most);
     tcase_add_test(tcase, a_doubt_makes_a_probe_due_but_not_a_storm);
     tcase_add_test(tcase, nonsense_is_spoken_of_once_a_minute);
-    tcase_add_test(tcase, failures_seen_by_two_processes_add_up);
-    tcase_add_test(tcase, every_change_is_told_to_exactly_one_of_many_threads);
-    tcase_add_test(tcase, one_of_many_threads_gets_a_claim);
     suite_add_tcase(suite, tcase);
     return suite;
 }
