@@ -474,7 +474,8 @@ class Httpd(Process):
         return result
 
     def wait_access(self, count, timeout=5):
-        """access_log entries, once there are that many."""
+        """access_log entries, once there are that many. Say how many requests
+        there were: of fewer, any may be missing."""
         return wait_until(
             lambda: self.access if len(self.access) >= count else None,
             timeout, f"{count} lines in access_log")

@@ -117,7 +117,7 @@ def test_random_and_affinity_count_as_the_file_says(plugin, clones):
     two = clones("A", "B")
     text = simple(two, LoadBalance="Random")
     site = plugin(text)
-    order = [served(site.get("/shop/x"))[0] for _ in range(40)]
+    order = [served(site.get("/shop/x"))[0] for _ in range(100)]
     assert set(order) == {"A", "B"}
     assert "AA" in "".join(order) and "BB" in "".join(order)
     for ignores, wanted in (("true", {"A", "B"}), ("false", {"B"})):

@@ -76,7 +76,7 @@ def test_a_script_sets_and_removes_single_attributes(site, jar):
     for text, session in STEPS:
         assert change(s, text, jar).status == 200
         assert s.session(jar) == session
-    assert s.server.wait_access(2)[0]["save"] == "1/1"
+    assert s.server.wait_access(2 * len(STEPS))[0]["save"] == "1/1"
 
 
 def test_so_does_an_application_behind_a_proxy(proxied, jar):

@@ -157,15 +157,16 @@ def test_a_hung_node_costs_one_budget_and_then_nothing(cluster, jar):
     s.server.file("x", "1")
     s.set(jar, a=1)
     holders(s)[0].freeze()
-    s.server.wait_access(1)
+    before = 1
 
     def is_down():
+        nonlocal before
         assert s.server.get("/x", jar=jar).status == 200
+        before += 1
         return s.log.has("HA0212")
 
     wait_until(is_down, 30, "node marked down")
-    before = len(s.server.access)
-    waited = [int(e["usec"]) for e in s.server.access[1:]]
+    waited = [int(e["usec"]) for e in s.server.wait_access(before)[1:]]
     assert max(waited) > budget_usec // 4, "nobody met the frozen node"
     assert max(waited) < 2 * budget_usec
     for _ in range(9):

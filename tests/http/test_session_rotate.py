@@ -88,7 +88,7 @@ def test_a_session_ends_when_it_is_asked_to(site, jar, path):
     assert "Max-Age=0" in answer.header("Set-Cookie")
     assert not answer.all("X-Control")
     assert s.session(stolen) == {}
-    assert s.server.wait_access(2)[1]["save"] == "1/1"
+    assert s.server.wait_access(3)[1]["save"] == "1/1"
 
 
 def test_a_logout_wins_over_what_the_same_answer_sets(site, jar):

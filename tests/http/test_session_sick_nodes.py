@@ -89,9 +89,16 @@ def test_a_black_hole_costs_a_budget_and_then_nothing(ward, jar):
     ward.server.file("page", "1")
     ward.set(jar, a=1)
     owner_path(ward).behave("hole")
-    wait_until(lambda: ward.server.get("/page", jar=jar).status == 200
-               and ward.log.has("HA0212"), 30, "a node marked down")
-    before = len(ward.server.wait_access(2))
+    before = 1
+
+    def is_down():
+        nonlocal before
+        assert ward.server.get("/page", jar=jar).status == 200
+        before += 1
+        return ward.log.has("HA0212")
+
+    wait_until(is_down, 30, "a node marked down")
+    ward.server.wait_access(before)
     for _ in range(9):
         assert ward.server.get("/page", jar=jar).status == 200
     after = ward.server.wait_access(before + 9)[before:]
