@@ -17,6 +17,10 @@ from process import free_port, is_alive, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+
+from drill import plan as plans     # noqa: E402
+
 COMMAND = os.path.join(ROOT, "tools", "session-ha-drill")
 PYTHON = "/usr/bin/python3"
 # A process that outlives who started it, and says who it is.
@@ -80,6 +84,44 @@ at_once = 1
 lasts = [0.1, 0.2]
 pause = 0
 """
+
+TARGETS = """
+[[targets]]
+name = "m1"
+group = "memcached"
+ways = ["kill", "stop"]
+pid_file = "m1.pid"
+start = ["start", "m1"]
+
+[[targets]]
+name = "m2"
+group = "memcached"
+ways = ["kill", "cut"]
+pid_file = "m2.pid"
+start = ["start", "m2"]
+relay = "127.0.0.1:1"
+to = "127.0.0.1:2"
+
+[[targets]]
+name = "web"
+url = "http://web:80"
+ways = ["kill"]
+unit = "apache2"
+"""
+# A whole plan, of which there need be no site.
+GOOD = PLAN.format(web="http://web:80") + TARGETS + FAULTS + """
+[schedule]
+days = ["mon", "tue"]
+from = "09:00"
+to = "17:30"
+"""
+
+
+def read(folder, text):
+    path = os.path.join(folder, "plan.toml")
+    with open(path, "w") as f:
+        f.write(text)
+    return plans.read_plan(path)
 
 
 class Shop(http.server.BaseHTTPRequestHandler):

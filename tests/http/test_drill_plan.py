@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""session-ha-drill's plan: what it says, and that a slip is refused by key."""
+
+import os
+import sys
+
+import pytest
+
+from drill_site import GOOD, ROOT, read
+
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+
+from drill import plan as plans      # noqa: E402
+
+
+def test_a_plan_is_read(workdir):
+    plan = read(workdir, GOOD)
+    assert plan.webs == ["http://web:80"]
+    assert [t.name for t in plan.targets] == ["m1", "m2", "web"]
+    assert plan.target("web").group == "web"
+    assert plan.schedule == {"days": [0, 1], "from": 540, "to": 1050,
+                             "pause": 1800}
+
+
+@pytest.mark.parametrize("old, new, says", [
+    ('webs = ["http://web:80"]', "", "site.webs: is missing"),
+    ('webs = ["http://web:80"]', 'webs = ["web"]',
+     "site.webs: must be a URL, http://host:port, not 'web'"),
+    ('webs = ["http://web:80"]', 'webs = ["http://web:x"]',
+     "site.webs: must be a URL, http://host:port, not 'http://web:x'"),
+    ("timeout = 5", "timeout = -1",
+     "site.timeout: must be a number from 0.1 to 86400, not -1"),
+    ("timeout = 5", "timeuot = 5", "site.timeuot: is no key of a plan, not 5"),
+    ("whole_within = 5", "whole_within = true",
+     "site.whole_within: must be a number from 1 to 3600, not True"),
+    ("see = ['well']", "see = ['(']",
+     "site.whole[1].see: must be a regular expression"),
+    ("see = ['well']", "", "site.whole[1].see: is missing"),
+    ("count = 2", "count = 0",
+     "users.count: must be a whole number from 1 to 500, not 0"),
+    ("pause = 0.01", "pause = 'x'",
+     "users.pause: must be a number from 0 to 60, not 'x'"),
+    ("page = 'the shop'", "", "users.page: is missing"),
+    ("find = 'user=(\\w*)'", "find = 'user'",
+     "users.facts[1].find: must have a group ( ) that is the value, not"),
+    ('name = "tea"', 'name = "user"',
+     "users.facts[2].name: is there twice, not 'user'"),
+    ('does = "login"', 'does = "sing"',
+     "users.steps[1].does: must be one of login, change, look, logout, not "
+     "'sing'"),
+    ('does = "logout"', 'does = "look"',
+     "users.steps: must have one step whose does is 'look', and has 2"),
+    ('path = "/basket"', 'path = "basket"',
+     "users.steps[3].path: must begin with '/' and have no space, not "
+     "'basket'"),
+    ("add = { tea = 1 }", "add = { cup = 1 }",
+     "users.steps[3].add.cup: is none of users.facts"),
+    ("add = { tea = 1 }", "add = { tea = 'x' }",
+     "users.steps[3].add.tea: must be a whole number, not 'x'"),
+    ("add = { tea = 1 }", "",
+     "users.steps[3].set: is missing, and so is add"),
+    ("add = { tea = 1 }", "add = { tea = 1 }\nstatus = [500]",
+     "users.steps[3].status: must be a list of statuses from 200 to 499, not "
+     "[500]"),
+    ("add = { tea = 1 }", "add = { tea = 1 }\nmethod = 'BREW'",
+     "users.steps[3].method: must be one of GET, POST, PUT, DELETE, not "
+     "'BREW'"),
+    ('name = "m2"', 'name = "m1"', "targets[2].name: is there twice"),
+    ('name = "m2"', 'name = "m 2"', "targets[2].name: must be letters"),
+    ('ways = ["kill", "stop"]', 'ways = ["kill", "burn"]',
+     "targets[1].ways: 'burn' is no way"),
+    ('ways = ["kill", "stop"]', 'ways = ["slow"]',
+     "targets[1].ways: 'slow' needs relay and to, not ['slow']"),
+    ('start = ["start", "m1"]', "",
+     "targets[1].ways: 'kill' needs unit, or pid_file and start"),
+    ('start = ["start", "m1"]', 'start = "start m1"',
+     "targets[1].start: must be a list of texts that is not empty, not "
+     "'start m1'"),
+    ('relay = "127.0.0.1:1"', 'relay = "1"',
+     "targets[2].relay: must be host:port, not '1'"),
+    ('to = "127.0.0.1:2"', "", "targets[2].to: is missing"),
+    ('url = "http://web:80"\nways', 'url = "http://other:80"\nways',
+     "targets[3].url: must be one of site.webs, not 'http://other:80'"),
+    ('unit = "apache2"', 'unit = "apache2"\npid_file = "x"',
+     "targets[3].unit: has no place beside pid_file or start"),
+    ("at_once = 1", "at_once = 4",
+     "faults.at_once: must be a whole number from 1 to 3, not 4"),
+    ("lasts = [0.1, 0.2]", "lasts = [3, 1]",
+     "faults.lasts: must be seconds, or a list of the least and the most, "
+     "not [3, 1]"),
+    ("at_once = 1", "at_once = 1\nstop_percent = 101",
+     "faults.stop_percent: must be a number from 0.1 to 100, not 101"),
+    ('days = ["mon", "tue"]', 'days = ["monday"]',
+     "schedule.days: must be of mon, tue, wed, thu, fri, sat, sun, not "
+     "'monday'"),
+    ('from = "09:00"', 'from = "9"',
+     "schedule.from: must be a time of day, HH:MM, not '9'"),
+    ('to = "17:30"', 'to = "08:00"', "schedule.to: must be later than from"),
+    ("[schedule]", "[[rounds]]\nfaults = ['m3 kill']\n[schedule]",
+     "rounds[1].faults: 'm3' is none of the targets, not 'm3 kill'"),
+    ("[schedule]", "[[rounds]]\nfaults = ['m1 cut']\n[schedule]",
+     "rounds[1].faults: the ways of m1 are kill, stop, not 'm1 cut'"),
+    ("[schedule]", "[[rounds]]\nfaults = ['m1 kill', 'web kill']\n[schedule]",
+     "rounds[1].faults: has more than faults.at_once, 1, not"),
+    ("[faults]\nat_once = 1", "[[rounds]]\nfaults = ['m1 kill', 'm2 kill']\n"
+     "[faults]\nat_once = 2",
+     "rounds[1].faults: has two of one group, not ['m1', 'm2']"),
+    ("[schedule]", "[scedule]", "scedule: is no key of a plan"),
+    ("[site]", "[site", "plan.toml: "),
+])
+def test_a_wrong_plan_is_refused_by_key(workdir, old, new, says):
+    assert old in GOOD
+    with pytest.raises(plans.PlanError) as e:
+        read(workdir, GOOD.replace(old, new))
+    assert str(e.value).startswith(os.path.join(workdir, "plan.toml") + ": ")
+    assert says in str(e.value)
+
+
+def test_the_plan_in_the_manual_page_is_one(workdir):
+    with open(os.path.join(ROOT, "man", "session-ha-drill.1")) as f:
+        text = f.read()
+    text = text[text.index("[site]\nwebs"):]
+    text = text[:text.index("\n.RE")].replace("\\e", "\\").replace("\\-", "-")
+    assert len(read(workdir, text).targets) == 3
