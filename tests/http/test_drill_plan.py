@@ -28,6 +28,26 @@ def test_a_plan_is_read(workdir):
      "site.webs: must be a URL, http://host:port, not 'web'"),
     ('webs = ["http://web:80"]', 'webs = ["http://web:x"]',
      "site.webs: must be a URL, http://host:port, not 'http://web:x'"),
+    ('webs = ["http://web:80"]', 'webs = ["http://web:80/app"]',
+     "site.webs: must be a URL, http://host:port, and nothing after it, not "
+     "'http://web:80/app'"),
+    ('webs = ["http://web:80"]', 'webs = ["http://web:80/?a=b"]',
+     "site.webs: must be a URL, http://host:port, and nothing after it, not "
+     "'http://web:80/?a=b'"),
+    ('webs = ["http://web:80"]', 'webs = ["http://web:80#top"]',
+     "site.webs: must be a URL, http://host:port, and nothing after it, not "
+     "'http://web:80#top'"),
+    ('webs = ["http://web:80"]', 'webs = ["http://bob:secret@web:80"]',
+     "site.webs: must have no user and password, not "
+     "'http://bob:secret@web:80'"),
+    ('webs = ["http://web:80"]', 'webs = ["http://w b:80"]',
+     "site.webs: must be a URL, http://host:port, not 'http://w b:80'"),
+    ('url = "http://web:80/health"', 'url = "http://web:80/a health"',
+     "site.whole[1].url: must be a URL, http://host:port/path, not "
+     "'http://web:80/a health'"),
+    ('url = "http://web:80/health"', 'url = "http://bob:x@web:80/health"',
+     "site.whole[1].url: must have no user and password, not "
+     "'http://bob:x@web:80/health'"),
     ("timeout = 5", "timeout = -1",
      "site.timeout: must be a number from 0.1 to 86400, not -1"),
     ("timeout = 5", "timeuot = 5", "site.timeuot: is no key of a plan, not 5"),
@@ -53,6 +73,15 @@ def test_a_plan_is_read(workdir):
     ('path = "/basket"', 'path = "basket"',
      "users.steps[3].path: must begin with '/' and have no space, not "
      "'basket'"),
+    ('path = "/basket"', 'path = "/a basket"',
+     "users.steps[3].path: must begin with '/' and have no space, not "
+     "'/a basket'"),
+    ('path = "/basket"', 'path = "/k\u00f6rb"',
+     "users.steps[3].path: must be ASCII, other characters as %XX, not "
+     "'/k\u00f6rb'"),
+    ('path = "/basket"', 'path = "/basket\\u007f"',
+     "users.steps[3].path: must be ASCII, other characters as %XX, not "
+     "'/basket\\x7f'"),
     ("add = { tea = 1 }", "add = { cup = 1 }",
      "users.steps[3].add.cup: is none of users.facts"),
     ("add = { tea = 1 }", "add = { tea = 'x' }",
@@ -83,19 +112,47 @@ def test_a_plan_is_read(workdir):
      "targets[3].url: must be one of site.webs, not 'http://other:80'"),
     ('unit = "apache2"', 'unit = "apache2"\npid_file = "x"',
      "targets[3].unit: has no place beside pid_file or start"),
+    ('unit = "apache2"', 'unit = "apache2"\nprogram = "httpd"',
+     "targets[3].program: has no place beside unit, not 'httpd'"),
+    ('unit = "apache2"', 'unit = "apache2"\npid_group = true',
+     "targets[3].pid_group: has no place beside unit, not True"),
+    ('unit = "apache2"', 'unit = "apache*"',
+     "targets[3].unit: must name one unit: letters, digits, ':', '_', '.', "
+     "'@', '\\', and '-' but not first, not 'apache*'"),
+    ('unit = "apache2"', 'unit = "apache?"',
+     "targets[3].unit: must name one unit: "),
+    ('unit = "apache2"', 'unit = "apache[23]"',
+     "targets[3].unit: must name one unit: "),
+    ('unit = "apache2"', 'unit = "--all"',
+     "targets[3].unit: must name one unit: "),
+    ('unit = "apache2"', 'unit = "apache2\\n"',
+     "targets[3].unit: must name one unit: "),
+    ('unit = "apache2"', 'unit = "apache2"\n[[targets]]\nname = "again"\n'
+     'ways = ["kill"]\nunit = "apache2.service"',
+     "targets[4].unit: is that of target 'web', not 'apache2.service'"),
+    ('pid_file = "m2.pid"', 'pid_file = "./m1.pid"',
+     "targets[2].pid_file: is that of target 'm1', not './m1.pid'"),
+    ('unit = "apache2"', 'unit = "apache2"\nrelay = "127.0.0.1:1"\n'
+     'to = "127.0.0.1:3"',
+     "targets[3].relay: is that of target 'm2', not '127.0.0.1:1'"),
+    ('unit = "apache2"', 'unit = "apache2"\n'
+     '[targets.commands."\\u001b[2J"]\ndo = ["a"]\nundo = ["b"]',
+     "targets[3].commands.'\\x1b[2J': must be letters"),
     ("at_once = 1", "at_once = 4",
      "faults.at_once: must be a whole number from 1 to 3, not 4"),
     ("lasts = [0.1, 0.2]", "lasts = [3, 1]",
      "faults.lasts: must be seconds, or a list of the least and the most, "
      "not [3, 1]"),
-    ("at_once = 1", "at_once = 1\nstop_percent = 101",
-     "faults.stop_percent: must be a number from 0.1 to 100, not 101"),
+    ("at_once = 1", "at_once = 1\nstop_percent = 100",
+     "faults.stop_percent: must be a number from 0.1 to 99, not 100"),
     ('days = ["mon", "tue"]', 'days = ["monday"]',
      "schedule.days: must be of mon, tue, wed, thu, fri, sat, sun, not "
      "'monday'"),
     ('from = "09:00"', 'from = "9"',
      "schedule.from: must be a time of day, HH:MM, not '9'"),
-    ('to = "17:30"', 'to = "08:00"', "schedule.to: must be later than from"),
+    ('to = "17:30"', 'to = "08:00"',
+     "schedule.to: must be later than from (24:00 is the latest), not "
+     "'08:00'"),
     ("[schedule]", "[[rounds]]\nfaults = ['m3 kill']\n[schedule]",
      "rounds[1].faults: 'm3' is none of the targets, not 'm3 kill'"),
     ("[schedule]", "[[rounds]]\nfaults = ['m1 cut']\n[schedule]",
@@ -114,6 +171,22 @@ def test_a_wrong_plan_is_refused_by_key(workdir, old, new, says):
         read(workdir, GOOD.replace(old, new))
     assert str(e.value).startswith(os.path.join(workdir, "plan.toml") + ": ")
     assert says in str(e.value)
+
+
+@pytest.mark.parametrize("old, new, what", [
+    ('webs = ["http://web:80"]', 'webs = ["http://web:80/"]',
+     lambda plan: plan.webs == ["http://web:80"]),
+    ("/health", "/health/",
+     lambda plan: plan.checks[0].url == "http://web:80/health/"),
+    ('pid_file = "m1.pid"',
+     'pid_file = "m1.pid"\nprogram = "session-ha-drilled"',
+     lambda plan: plan.targets[0].program == "session-ha-dril"),
+    ('unit = "apache2"', 'unit = "apache2@a\\\\x2db-1.service"',
+     lambda plan: plan.targets[2].unit == "apache2@a\\x2db-1.service"),
+])
+def test_what_a_plan_may_say_is_understood(workdir, old, new, what):
+    assert old in GOOD
+    assert what(read(workdir, GOOD.replace(old, new)))
 
 
 def test_the_plan_in_the_manual_page_is_one(workdir):

@@ -2,6 +2,7 @@
 """The plan file. Each key is taken by name and judged; what nobody took is
 refused, so that a slip of the pen never widens what may be killed."""
 
+import os
 import re
 import tomllib
 import urllib.parse
@@ -13,6 +14,10 @@ DOES = ("login", "change", "look", "logout")
 RELAY_WAYS = ("slow", "cut", "hang")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 NAME = re.compile(r"[A-Za-z0-9][-\w.]*")
+UNIT = re.compile(r"[\w:.\\@][-\w:.\\@]*", re.ASCII)
+UNIT_KINDS = (".service", ".socket", ".device", ".mount", ".automount",
+              ".swap", ".target", ".path", ".timer", ".slice", ".scope")
+COMM_LEN = 15           # bytes of a process's name that the kernel keeps
 
 
 class PlanError(Exception):
@@ -122,21 +127,32 @@ class Table:
     def patterns(self, key):
         return [self.compiled(key, v) for v in self.texts(key, [])]
 
-    def url(self, key, default=NEEDED):
-        value = self.text(key, default)
-        return value if value is default else self.address(key, value)
+    def url(self, key):
+        """A page's address."""
+        value = self.text(key)
+        self.url_parts(key, value, "http://host:port/path")
+        return value
 
     def address(self, key, value):
         """A web server's address: scheme, host and port, nothing else."""
+        parts = self.url_parts(key, value, "http://host:port")
+        if parts.path not in ("", "/") or re.search("[?#]", value):
+            self.refuse(key, "must be a URL, http://host:port, and nothing "
+                             "after it", value)
+        return value.rstrip("/")
+
+    def url_parts(self, key, value, form):
         try:
             parts = urllib.parse.urlsplit(value)
             good = parts.scheme in ("http", "https") and parts.hostname
             parts.port      # raises when it is no number
         except ValueError:
             good = False
-        if not good:
-            self.refuse(key, "must be a URL, http://host:port", value)
-        return value.rstrip("/")
+        if not good or not re.fullmatch("[!-~]+", value):
+            self.refuse(key, f"must be a URL, {form}", value)
+        if "@" in parts.netloc:
+            self.refuse(key, "must have no user and password", value)
+        return parts
 
     def endpoint(self, key, default=NEEDED):
         """("host", port) of "host:port"."""
@@ -310,8 +326,10 @@ def read_step(one, known):
     method = one.word("method", ("GET", "POST", "PUT", "DELETE"),
                       "GET" if does == "look" else "POST")
     path = one.text("path")
-    if not path.startswith("/") or re.search(r"[\s\x00-\x1f]", path):
+    if not path.startswith("/") or re.search(r"\s", path):
         one.refuse("path", "must begin with '/' and have no space", path)
+    if not re.fullmatch("[!-~]+", path):
+        one.refuse("path", "must be ASCII, other characters as %XX", path)
     form = one.take("form", {})
     if not isinstance(form, dict) or \
             not all(isinstance(v, str) for v in form.values()):
@@ -361,6 +379,9 @@ def read_commands(one):
     for way in list(table.data):
         if way in ("kill", "stop") + RELAY_WAYS:
             table.refuse(way, "is a way of its own; take another name")
+        if not NAME.fullmatch(way):
+            table.refuse(repr(way), "must be letters, digits, '-', '_' and "
+                                    "'.'")
         pair = table.table(way)
         found[way] = (pair.texts("do"), pair.texts("undo"))
         pair.end()
@@ -384,36 +405,73 @@ def judge_ways(one, target):
             one.refuse("ways", f"'{way}' {needs}", target.ways)
     if len(set(target.ways)) < len(target.ways):
         one.refuse("ways", "must not name one twice", target.ways)
-    if target.unit and (target.pid_file or target.start):
-        one.refuse("unit", "has no place beside pid_file or start",
-                   target.unit)
     if bool(target.relay) != bool(target.to):
         one.refuse("to" if target.relay else "relay", "is missing")
+
+
+def judge_unit(one, target):
+    """It is one unit, and what is said of it has a meaning."""
+    if not target.unit:
+        return
+    if target.pid_file or target.start:
+        one.refuse("unit", "has no place beside pid_file or start",
+                   target.unit)
+    for key in ("program", "pid_group"):
+        if getattr(target, key):
+            one.refuse(key, "has no place beside unit", getattr(target, key))
+    if not UNIT.fullmatch(target.unit):
+        one.refuse("unit", "must name one unit: letters, digits, ':', '_', "
+                           "'.', '@', '\\', and '-' but not first",
+                   target.unit)
+
+
+def read_program(one):
+    """As much of the name as the kernel keeps."""
+    value = one.text("program", None)
+    return value and value.encode()[:COMM_LEN].decode(errors="ignore")
 
 
 def read_target(one, webs):
     name = one.name("name")
     target = Target(
-        name, one.text("group", name), one.url("url", None),
+        name, one.text("group", name), one.text("url", None),
         one.texts("ways"), one.text("pid_file", None),
-        one.flag("pid_group", False), one.text("program", None),
+        one.flag("pid_group", False), read_program(one),
         one.texts("start", None), one.number("start_within", 30, 0.1, 600),
         one.text("unit", None), one.endpoint("relay", None),
         one.endpoint("to", None), one.number("delay", 0.1, 0.001, 60),
         read_commands(one))
     one.end()
-    if target.url and target.url not in webs:
-        one.refuse("url", "must be one of site.webs", target.url)
+    if target.url:
+        target.url = one.address("url", target.url)
+        if target.url not in webs:
+            one.refuse("url", "must be one of site.webs", target.url)
     judge_ways(one, target)
+    judge_unit(one, target)
     return target
 
 
+def what_it_touches(target):
+    """{key: (what is compared, what the plan says)}; all but the name."""
+    unit, relay = target.unit, target.relay
+    if unit and not unit.endswith(UNIT_KINDS):
+        unit += ".service"      # as systemctl reads it
+    file = target.pid_file and os.path.realpath(target.pid_file)
+    return {"unit": (unit, target.unit), "pid_file": (file, target.pid_file),
+            "relay": (relay, relay and f"{relay[0]}:{relay[1]}")}
+
+
 def read_targets(top, webs):
-    targets = []
+    """Two that touch the same would be out as one, and counted as two."""
+    targets, seen = [], {}
     for one in top.tables("targets"):
         target = read_target(one, webs)
         if any(t.name == target.name for t in targets):
             one.refuse("name", "is there twice", target.name)
+        for key, (what, said) in what_it_touches(target).items():
+            other = seen.setdefault((key, what), target.name)
+            if what and other != target.name:
+                one.refuse(key, f"is that of target '{other}'", said)
         targets.append(target)
     return targets
 
@@ -425,7 +483,7 @@ def read_faults(table, targets):
              "one_of_a_group": table.flag("one_of_a_group", True),
              "lasts": table.span("lasts", [1.0, 5.0]),
              "calm": table.span("pause", [1.0, 3.0]),
-             "stop_percent": table.number("stop_percent", None, 0.1, 100)}
+             "stop_percent": table.number("stop_percent", None, 0.1, 99)}
     table.end()
     return found
 
@@ -471,11 +529,13 @@ def read_schedule(top):
     for day in days:
         if day not in DAYS:
             table.refuse("days", "must be of " + ", ".join(DAYS), day)
+    until = table.data.get("to")
     found = {"days": [DAYS.index(d) for d in days],
              "from": table.clock("from"), "to": table.clock("to"),
              "pause": table.number("pause", 1800, 1)}
     if found["from"] >= found["to"]:
-        table.refuse("to", "must be later than from")
+        table.refuse("to", "must be later than from (24:00 is the latest)",
+                     until)
     table.end()
     return found
 
