@@ -254,6 +254,7 @@ class Plan:
     changes: int
     page: re.Pattern
     settled: re.Pattern
+    anonymous: re.Pattern
     facts: list
     steps: list
     targets: list
@@ -366,6 +367,7 @@ def read_users(table):
              "changes": table.whole("changes", 6, 1, 1000),
              "page": table.pattern("page"),
              "settled": table.pattern("settled", None),
+             "anonymous": table.pattern("anonymous", None),
              "facts": facts, "steps": steps}
     table.end()
     return found
