@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report: as text for a terminal, and as a picture that needs no script."""
 
+import contextlib
 import html
 import os
+import secrets
 from dataclasses import dataclass
 
 COLUMNS = 72            # of the timeline on a terminal
@@ -339,6 +341,20 @@ def write(result, path):
     if form not in makers:
         os.makedirs(path, exist_ok=True)
     for name, make in files.items():
-        with open(name + ".new", "w", encoding="utf-8") as f:
-            f.write(make(result))
-        os.replace(name + ".new", name)
+        put(name, make(result))
+
+
+def put(name, words):
+    """All of the file or none of it: under a name that nobody can have laid a
+    link at, until it is whole."""
+    fresh = os.path.join(os.path.dirname(name),
+                         f".drill-{secrets.token_hex(8)}")
+    try:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644),
+                  "w", encoding="utf-8") as f:
+            f.write(words)
+        os.replace(fresh, name)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)
+        raise
