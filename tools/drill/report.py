@@ -4,6 +4,7 @@
 import contextlib
 import html
 import os
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ COLOURS = {"kill": "#c0392b", "stop": "#8d6a9f", "slow": "#b08900",
 OTHER = "#3a7d44"
 MARKS = {"slow": "~"}    # the others: their first letter
 FORMS = (".txt", ".svg", ".html")
+# What a terminal obeys, or XML forbids: C0, DEL, C1, half a character.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass
@@ -35,11 +38,20 @@ class Result:
         return 1 if self.tally.harmed() else 0
 
 
+def clean(words):
+    """What a page or a command said, fit to be shown: no control characters,
+    and one line."""
+    return CONTROL.sub(
+        lambda found: ascii(found[0])[1:-1] if found[0] not in "\t\r\n"
+        else " ", words)
+
+
 # ---- numbers ----------------------------------------------------------------
 
 def effect(result, done):
-    """What a round did to requests."""
-    end = done.whole or done.back or done.begun
+    """What a round did to requests. One after which the site never was whole
+    ends with the run."""
+    end = done.whole or result.tally.begun + result.seconds
     events, losses, slowest = result.tally.span(done.begun, end)
     count = {word: sum(e.word == word for e in events)
              for word in ("failed", "slow", "late", "repeated", "unknown")}
@@ -51,7 +63,11 @@ def effect(result, done):
 
 
 def name_of(faults):
-    return ", ".join(f"{name} {way}" for name, way in faults)
+    return clean(", ".join(f"{name} {way}" for name, way in faults))
+
+
+def seconds_or_never(seconds, unit=" s"):
+    return "never" if seconds is None else f"{seconds:.1f}{unit}"
 
 
 def by_fault(result):
@@ -67,26 +83,37 @@ def by_fault(result):
             row["failed"] += seen["failed"] + seen["losses"]
             for key in ("normal", "slowest"):
                 row[key] = max(row[key], seen[key])
-            row["whole"] = max(row["whole"], seen["whole"] or 0.0)
+            row["whole"] = None if None in (row["whole"], seen["whole"]) \
+                else max(row["whole"], seen["whole"])
     return found
 
 
 def verdict(result):
-    """The first line."""
+    """The first line. What stopped a run does not hide what it did."""
+    harm = "Users lost something." if result.tally.losses else \
+        "Requests failed." if result.tally.totals()["failed"] else ""
     if result.stopped:
-        return f"Stopped early: {result.stopped}."
-    if result.tally.losses:
-        return "Users lost something."
-    if result.tally.totals()["failed"]:
-        return "Requests failed."
-    return "Nothing was lost, no request failed."
+        return f"Stopped early: {clean(result.stopped)}. {harm}".rstrip()
+    return harm or "Nothing was lost, no request failed."
+
+
+def to_normal(result):
+    """Of all rounds, the worst."""
+    seen = [effect(result, done) for done in result.rounds]
+    whole = [one["whole"] for one in seen if one["whole"] is not None]
+    words = [f"users {max(one['normal'] for one in seen):.1f} s after a fault "
+             "at the latest"]
+    if whole:
+        words += [f"the site whole {max(whole):.1f} s after it was over"]
+    if len(whole) < len(seen):
+        words += [f"{len(seen) - len(whole)} of {len(seen)} rounds never"
+                  if whole else "the site never whole"]
+    return "; ".join(words)
 
 
 def summary(result):
     total, words = result.tally.totals(), result.tally.words()
     faults = sum(len(d.faults) for d in result.rounds)
-    whole = [d.whole - d.back for d in result.rounds if d.whole]
-    normal = [effect(result, d)["normal"] for d in result.rounds]
     lines = [
         ("seed", f"{result.seed}"),
         ("began", f"{result.began}, for {result.seconds:.0f} s"),
@@ -97,15 +124,15 @@ def summary(result):
         ("sessions", f"{words['lost']} lost, {words['revived']} revived, "
                      f"{words['wrong']} wrong"),
         ("requests", f"{total['requests']}: {total['failed']} failed, "
-                     f"{total['slow']} slower than {result.plan.slow:g} s, "
-                     f"{total['late']} than {result.plan.usual:g} s"),
+                     f"{total['late']} late (over {result.plan.usual:g} s), "
+                     f"{total['slow']} slow (over {result.plan.slow:g} s)"),
         ("", f"{total['repeated']} repeated on another web server, "
              f"{total['unknown']} of unknown outcome"),
+        ("", f"{total['elsewhere']} connections refused, the next web server "
+             "asked instead"),
         ("slowest", f"{result.tally.slowest:.2f} s")]
-    if whole:
-        lines += [("to normal", f"users {max(normal):.1f} s after a fault at "
-                                f"the latest; the site whole "
-                                f"{max(whole):.1f} s after it was over")]
+    if result.rounds:
+        lines += [("to normal", to_normal(result))]
     return lines
 
 
@@ -125,7 +152,7 @@ def fault_table(result):
         ["fault", "times", "failed", "users normal", "site whole",
          "slowest"],
         [[name, str(row["times"]), str(row["failed"]),
-          f"{row['normal']:.1f} s", f"{row['whole']:.1f} s",
+          f"{row['normal']:.1f} s", seconds_or_never(row["whole"]),
           f"{row['slowest']:.2f} s"]
          for name, row in sorted(by_fault(result).items())])
 
@@ -137,7 +164,7 @@ def round_table(result):
         rows.append([
             name_of(done.faults), f"{done.begun - result.tally.begun:.1f}",
             f"{seen['out']:.1f}", f"{seen['normal']:.1f}",
-            "never" if seen["whole"] is None else f"{seen['whole']:.1f}",
+            seconds_or_never(seen["whole"], ""),
             str(seen["failed"]), str(seen["losses"]), str(seen["slow"]),
             str(seen["repeated"]), str(seen["unknown"]),
             f"{seen['slowest']:.2f}"])
@@ -156,13 +183,25 @@ def strip(result, first, last, marks):
     return "".join(line).rstrip()
 
 
+def mark_of(way):
+    return MARKS.get(way, way[0].upper())
+
+
+def legend(result):
+    """What the characters of the timeline mean."""
+    ways = dict.fromkeys(way for target in result.targets
+                         for _, _, way in target.spans)
+    return ", ".join([f"{mark_of(way)} {way}" for way in ways] + [
+        ". late", "s slow", "r repeated", "? unknown", "! failed or lost"])
+
+
 def timeline(result):
     """A line a target, and what users met below."""
     first = result.tally.begun
     last = first + result.seconds
     lines = []
     for target in result.targets:
-        marks = [(begin, end or last, MARKS.get(way, way[0].upper()))
+        marks = [(begin, end or last, mark_of(way))
                  for begin, end, way in target.spans]
         lines.append((target.name, strip(result, first, last, marks)))
     for word, mark in (("late", "."), ("slow", "s"), ("repeated", "r"),
@@ -174,7 +213,8 @@ def timeline(result):
     lines.append(("lost", strip(result, first, last, marks)))
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"  {name:<{width}} |{line}" for name, line in lines) + \
-        f"\n  {'':<{width}} +{'-' * COLUMNS} {result.seconds:.0f} s"
+        f"\n  {'':<{width}} +{'-' * COLUMNS} {result.seconds:.0f} s" \
+        f"\n  {'':<{width}}  {legend(result)}"
 
 
 def troubles(result):
@@ -184,7 +224,7 @@ def troubles(result):
               for e in result.tally.events if e.word in ("failed", "slow")]
     found += [f"round {d.number}: {w}" for d in result.rounds
               for w in d.words]
-    lines = [f"  {line}" for line in found[:SHOWN]]
+    lines = [f"  {clean(line)}" for line in found[:SHOWN]]
     if len(found) > SHOWN:
         lines.append(f"  and {len(found) - SHOWN} more")
     return "\n".join(lines)
@@ -229,14 +269,15 @@ class Picture:
     def label(self, y, words, x=None, anchor="end"):
         x = self.LEFT - 8 if x is None else x
         self.parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}">'
-                          f'{html.escape(words)}</text>')
+                          f'{html.escape(clean(words))}</text>')
 
     def bar(self, begin, end, y, height, colour, title):
         left = self.x(begin)
         self.parts.append(
             f'<rect x="{left:.1f}" y="{y:.1f}" width="'
             f'{max(self.x(end) - left, 1.5):.1f}" height="{height:.1f}" '
-            f'fill="{colour}"><title>{html.escape(title)}</title></rect>')
+            f'fill="{colour}"><title>{html.escape(clean(title))}</title>'
+            '</rect>')
 
     def targets(self):
         last = self.first + self.result.seconds
@@ -255,7 +296,7 @@ class Picture:
         """A column for each second, or for several of a long run."""
         wide = max(1, -(-int(self.span) // BARS))
         parts = {}
-        for at, second in self.result.tally.seconds.items():
+        for at, second in list(self.result.tally.seconds.items()):
             parts.setdefault(at // wide * wide, []).append(second)
         bars = {at: value(seconds) for at, seconds in sorted(parts.items())}
         most = max(bars.values(), default=0) or 1
