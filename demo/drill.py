@@ -264,8 +264,10 @@ held it was killed, may have had its effect or not; what is safe to send twice
 was sent again to the other web server and had to succeed. `normal` is from a
 fault until the last request that took more than 0.5 s, or was sent again, had
 ended; `whole` from when everything was brought back until the site and every
-user said so, in seconds. Below "late" are those requests, below "lost" what
-users missed, each where it was.
+user said so, in seconds; "never" when they did not. Beside a server the strip
+shows when it was out and how; beside "late" are requests that took more than
+0.5 s, beside "slow" more than 3 s, beside "lost" what users missed, each where
+it was, and the line below says what the letters mean.
 
 ![](drill.svg)
 
@@ -296,6 +298,20 @@ def run(folder, options):
     return status or (1 if failed else 0)
 
 
+def make_empty(folder):
+    """Make it, or empty it of an older report; why not, or None."""
+    if os.path.lexists(folder):
+        if os.path.islink(folder) or not os.path.isdir(folder):
+            return f"'{folder}' is no folder"
+        found = os.listdir(folder)
+        if found and not {"drill.txt", "plan.toml"} & set(found):
+            return f"'{folder}' holds no drill's report, but '{found[0]}': " \
+                   "it is not removed; name another folder"
+        shutil.rmtree(folder)
+    os.makedirs(folder)
+    return None
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="servers of the demonstration die while users shop")
@@ -309,8 +325,10 @@ def main():
         print(f"drill: {missing(options.modules)} is missing: run make",
               file=sys.stderr)
         return 1
-    shutil.rmtree(options.out, ignore_errors=True)
-    os.makedirs(options.out)
+    why = make_empty(options.out)
+    if why:
+        print(f"drill: --out: {why}", file=sys.stderr)
+        return 2
     return in_folder("session-ha-drill-", lambda folder: run(folder, options),
                      130)
 

@@ -2,16 +2,18 @@
 """session-ha-drill's report: it tells all that was met, and harms nobody who
 reads it."""
 
+import importlib.util
 import os
 import re
 import stat
+import subprocess
 import sys
 import xml.etree.ElementTree as xml
 from types import SimpleNamespace
 
 import pytest
 
-from drill_site import GOOD, ROOT, read
+from drill_site import GOOD, PYTHON, ROOT, read
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
@@ -231,3 +233,62 @@ def test_a_report_that_cannot_be_written_leaves_nothing(story, workdir):
     with pytest.raises(OSError):
         report.write(story.result(), path)
     assert sorted(os.listdir(workdir)) == before
+
+
+# ---- make drill
+
+MAKE_DRILL = os.path.join(ROOT, "demo", "drill.py")
+
+
+@pytest.fixture
+def make_drill(monkeypatch):
+    monkeypatch.syspath_prepend(os.path.join(ROOT, "demo"))
+    spec = importlib.util.spec_from_file_location("make_drill", MAKE_DRILL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_make_drill_counts_the_rounds_of_a_report(story, make_drill):
+    story.round("m1 kill", 1, 2, 4)
+    story.round("m1 slow", 5, 6, 7)
+    story.round("m2 stop", 10, 12, None)
+    story.request(1.5, 4, "late", "slow")
+    assert make_drill.counts(report.text(story.result()), 0, []) == (2, 1)
+
+
+@pytest.mark.parametrize("files, is_removed", [
+    ([], True), (["drill.txt", "drill.svg"], True),
+    (["plan.toml", "web1-error_log"], True), (["thesis.tex"], False)])
+def test_make_drill_removes_reports_alone(make_drill, workdir, files,
+                                          is_removed):
+    folder = os.path.join(workdir, "out")
+    os.mkdir(folder)
+    for name in files:
+        open(os.path.join(folder, name), "w").close()
+    why = make_drill.make_empty(folder)
+    assert os.listdir(folder) == ([] if is_removed else files)
+    assert why is None if is_removed else \
+        f"'{folder}' holds no drill's report, but 'thesis.tex'" in why
+
+
+def test_make_drill_makes_the_folder_of_its_report(make_drill, workdir):
+    folder = os.path.join(workdir, "a", "b")
+    assert make_drill.make_empty(folder) is None
+    assert os.listdir(folder) == []
+    link = os.path.join(workdir, "link")
+    os.symlink(folder, link)
+    assert make_drill.make_empty(link) == f"'{link}' is no folder"
+
+
+def test_make_drill_says_what_it_does_not_remove(workdir):
+    with open(os.path.join(workdir, "thesis.tex"), "w"):
+        pass
+    modules = os.environ.get("MODULES") or os.path.join(ROOT, "out", "modules")
+    done = subprocess.run(
+        [PYTHON, MAKE_DRILL, "--modules", modules, "--out", workdir],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"drill: --out: '{workdir}' holds no drill")
+    assert os.path.exists(os.path.join(workdir, "thesis.tex"))
