@@ -43,7 +43,14 @@ class Story:
             None if whole is None else BEGUN + whole, list(words)))
 
     def request(self, begun, took, *marks, text="u1v1: look: GET /"):
-        self.tally.request(BEGUN + begun, took, marks, text)
+        tally = self.tally
+        second = tally.seconds.setdefault(int(begun + took), judge.Second())
+        second.requests += 1
+        second.slowest = max(second.slowest, took)
+        tally.total["requests"] += 1
+        for word in marks:
+            tally.total[word] += 1
+            tally.events.append(judge.Event(BEGUN + begun, took, word, text))
 
     def lose(self, when, text):
         self.tally.lose([judge.Loss(BEGUN + when, "u1v1", "lost", text)])
