@@ -200,4 +200,6 @@ def test_the_plan_in_the_manual_page_is_one(workdir):
         text = f.read()
     text = text[text.index("[site]\nwebs"):]
     text = text[:text.index("\n.RE")].replace("\\e", "\\").replace("\\-", "-")
-    assert len(read(workdir, text).targets) == 3
+    plan = read(workdir, text)
+    assert len(plan.targets) == 3
+    assert all(check.see for check in plan.checks)
