@@ -6,6 +6,7 @@ import http.server
 import os
 import re
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
-from drill import plan as plans     # noqa: E402
+from drill import judge, plan as plans     # noqa: E402
 
 COMMAND = os.path.join(ROOT, "tools", "session-ha-drill")
 PYTHON = "/usr/bin/python3"
@@ -148,8 +149,13 @@ class Shop(http.server.BaseHTTPRequestHandler):
             return self.reply("well" if site.is_whole else "ill")
         if self.path.startswith("/mood/"):
             site.mood = self.path[len("/mood/"):]
+            site.woken.clear()
+            if site.mood == "good":
+                site.woken.set()
             return self.reply("ok")
         site.requests += 1
+        if site.mood == "hangs":
+            site.woken.wait(60)
         if site.mood == "refuses":
             return self.reply("no", 503)
         if site.mood == "strays":
@@ -178,11 +184,13 @@ class Shop(http.server.BaseHTTPRequestHandler):
 
 class FakeSite:
     """Use as a context. mood: "good", "forgets" (changes), "revives" (what
-    was logged out), "doubles", "refuses", "strays" (to another page)."""
+    was logged out), "doubles", "refuses", "hangs", "strays" (to another
+    page)."""
 
     def __init__(self, folder):
         self.folder = folder
         self.mood = "good"
+        self.woken = threading.Event()
         self.is_whole = True
         self.requests = 0
         self.sessions = {}
@@ -249,6 +257,40 @@ class FakeSite:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
             timeout=120)
         return done.returncode, done.stdout
+
+
+class Listener:
+    """Takes connections; each has a thread."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.at = self.socket.getsockname()
+        self.count = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                line, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(line,),
+                             daemon=True).start()
+
+
+class Crew:
+    """What a user shares with the others. dead: the server that is out."""
+
+    def __init__(self, plan, dead=None):
+        self.plan = plan
+        self.tally = judge.Tally()
+        self.seed = 1
+        self.run = "a"
+        self.over = threading.Event()
+        self.dead = dead
+
+    def was_out(self, url, since):
+        return url == self.dead
 
 
 def unused_endpoint():

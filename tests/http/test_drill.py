@@ -104,12 +104,31 @@ CHANGES = {
     ("in +1? see:ada,1", []),
     ("in +1? see:ada,", []),
     ("in +1? see:ada,2", ["wrong"]),
-    # ... but it may be late, until the next change is acknowledged
+    # ... but it may be late, once, also after others
     ("in +1? see:ada, see:ada,1", []),
-    ("in +1? see:ada, +1 see:ada,1 see:ada,2", ["wrong"]),
+    ("in +1? see:ada, +1 see:ada,1 see:ada,2", []),
+    ("in +1? see:ada, +1 see:ada,1 see:ada,2 see:ada,3", ["wrong"]),
     ("in +1? +1 see:ada,2", []),
     ("in +1? +1 see:ada,1 see:ada,1", []),
     ("in +1? +1 see:ada,", ["lost"]),
+    # ... and what was seen to have come does not go again
+    ("in +1? see:ada,1 see:ada,", ["lost"]),
+    ("in +1? see:ada,1 +1 see:ada,1", ["lost"]),
+    ("in +1? +1? see:ada,1 see:ada,2 see:ada,1", ["lost"]),
+    ("in +1? -1? see:ada,1 see:ada, see:ada,1", ["revived"]),
+    ("in +1 out? see:, see:ada,1", ["revived", "revived"]),
+    # one that was sent again may come twice
+    ("in +1+ see:ada,1 see:ada,2", []),
+    ("in +1+ see:ada,1 see:ada,3", ["wrong"]),
+    ("in +1+ see:ada,", ["lost"]),
+    # nothing comes after the end
+    ("in +1? out see:,1", ["revived"]),
+    # of a log-in without an answer nobody has the cookie
+    ("in? see:ada,", ["revived"]),
+    # more than can be followed is not judged, until the end
+    ("in +1? +1? +1? +1? +1? +1? see:ada,7", ["wrong"]),
+    ("in +1? +1? +1? +1? +1? +1? +1? see:ada,9", []),
+    ("in +1? +1? +1? +1? +1? +1? +1? out see:,9", ["revived"]),
     ("in +1 out? see:ada,1", []),
     ("in +1 out? see:,", []),
     ("in +1 out? out see:ada,1", ["revived", "revived"]),
@@ -123,9 +142,10 @@ def test_a_user_must_see_what_was_acknowledged(story, words):
             found += session.see({"user": user, "tea":
                                   judge.value_of(tea)})
             continue
+        does, how = re.fullmatch(r"(in|out|[+-]1)([?+]?)", word).groups()
         step = plans.Step("", method="", path="", form={}, status=[],
-                          idempotent=False, **CHANGES[word.rstrip("?")])
-        session.apply(step, not word.endswith("?"))
+                          idempotent=False, **CHANGES[does])
+        session.apply(step, how != "?", 1 if how else 0)
     assert [loss.word for loss in found] == words
 
 
@@ -188,11 +208,11 @@ def test_a_good_site_loses_nothing_and_all_faults_are_reported(fake,
 
 
 @pytest.mark.parametrize("mood, says", [
-    ("forgets", r"lost: u\dv\d+: tea is nothing, must be 1"),
-    ("revives", r"revived: u\dv\d+: user is u\dv\d+, must be nothing"),
-    ("doubles", r"wrong: u\dv\d+: tea is \d, must be \d"),
-    ("refuses", r"failed: u\dv\d+: look: GET /: status 503"),
-    ("strays", r"failed: u\dv\d+: look: GET /: this is not the page"),
+    ("forgets", r"lost: u\dv\d+\w+: tea is nothing, must be 1"),
+    ("revives", r"revived: u\dv\d+\w+: user is u\dv\d+\w+, must be nothing"),
+    ("doubles", r"wrong: u\dv\d+\w+: tea is \d, must be \d"),
+    ("refuses", r"failed: u\dv\d+\w+: look: GET /: status 503"),
+    ("strays", r"failed: u\dv\d+\w+: look: GET /: this is not the page"),
 ])
 def test_a_site_that_does_harm_is_found(fake, mood, says):
     fake.plan(fake.turn(mood), FAULTS.replace("[0.1, 0.2]", "0.7"))

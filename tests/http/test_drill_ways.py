@@ -5,12 +5,12 @@ import importlib.util
 import os
 import socket
 import sys
-import threading
 import time
 
 import pytest
 
-from drill_site import ROOT, fake, unused_endpoint    # noqa: F401  a fixture
+from drill_site import (Crew, Listener, ROOT, fake,
+                        unused_endpoint)      # noqa: F401  a fixture
 from process import is_open
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
@@ -20,25 +20,6 @@ from drill import judge, plan as plans, relay, report, users  # noqa: E402
 
 # ---- what a web server held when it was taken away
 
-class Listener:
-    """Takes connections; each has a thread."""
-
-    def __init__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.at = self.socket.getsockname()
-        self.count = 0
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                line, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.talk, args=(line,),
-                             daemon=True).start()
-
-
 class Held(Listener):
     """A web server that takes a request and closes without an answer."""
 
@@ -46,20 +27,6 @@ class Held(Listener):
         with line:
             line.recv(65536)
             self.count += 1
-
-
-class Crew:
-    """What a user shares with the others. dead: the server that is out."""
-
-    def __init__(self, plan, dead):
-        self.plan = plan
-        self.tally = judge.Tally()
-        self.seed = 1
-        self.over = threading.Event()
-        self.dead = dead
-
-    def was_out(self, url, since):
-        return url == self.dead
 
 
 @pytest.mark.parametrize("is_dead, is_idempotent, word, marks", [

@@ -6,9 +6,12 @@ acknowledged. What that rests on:
 
 * A user does one thing at a time, so his facts have one order.
 * A request without an answer may have had its effect, may not have had it, or
-  may have it later: after it, both are allowed, until a later change of the
-  same fact is acknowledged and the fact is seen.
-* A page is held against the facts only when it is the right page.
+  may have it later, once: a server that was frozen goes on with what it holds.
+  So may one that was sent again, beside the one that was answered.
+* Once seen to have had its effect, such a request cannot lose it again.
+* An acknowledged log-out is the end: nothing may be there afterwards, whatever
+  a server still held.
+* A page is held against the facts only when it is the right page, and whole.
 """
 
 import threading
@@ -16,6 +19,9 @@ import time
 from dataclasses import dataclass
 
 NOTHING = ("", "0")
+HELD_MOST = 6           # changes of one fact whose outcome is not known
+LATELY = 10             # seconds over which failures are a share of requests
+LEAST = 4               # requests that tell something
 
 
 def value_of(text):
@@ -36,29 +42,59 @@ class Loss:
 
 
 class Fact:
-    """The values that one fact may have, and had."""
+    """The values that one fact may have, and had.
+
+    worlds: pairs of a value and of those changes whose outcome is not known
+    that had no effect so far in that world (indices of held). With more than
+    HELD_MOST of them nothing is known any more, and nothing is judged."""
 
     def __init__(self, name):
         self.name = name
-        self.may = {""}
-        self.late = False       # a change of unknown outcome may still come
+        self.held = []
+        self.worlds = {("", frozenset())}
         self.past = {""}
 
-    def change(self, make, is_sure):
-        after = {value_of(make(v)) for v in self.may}
-        self.past |= self.may
-        self.may = after if is_sure else after | self.may
-        self.late = not is_sure
+    def reach(self):
+        """All worlds in which any of those changes has had its effect by
+        now."""
+        found, new = set(self.worlds), list(self.worlds)
+        while new:
+            value, left = new.pop()
+            for one in left:
+                world = (value_of(self.held[one](value)), left - {one})
+                if world not in found:
+                    found.add(world)
+                    new.append(world)
+        self.past |= {value for value, _ in found}
+        return found
+
+    def change(self, make, is_sure, held):
+        """is_sure: it was acknowledged. held: how many requests for it went
+        without an answer."""
+        if is_sure:
+            self.worlds = {(value_of(make(value)), left)
+                           for value, left in self.reach()}
+        for _ in range(held):
+            self.worlds = {(value, left | {len(self.held)})
+                           for value, left in self.worlds}
+            self.held.append(make)
+            if len(self.held) > HELD_MOST:
+                self.worlds = set()
+
+    def end(self):
+        """The session has ended."""
+        self.reach()
+        self.held, self.worlds = [], {("", frozenset())}
 
     def see(self, value):
         """None, or (word, text) of what is wrong."""
-        allowed = self.may
-        if value in allowed:
-            if not self.late:
-                self.may = {value}
+        reached = self.reach()
+        seen = {world for world in reached if world[0] == value}
+        if seen or not reached:
+            self.worlds = seen
             return None
-        self.past |= allowed
-        self.may, self.late = {value}, False
+        allowed = {world[0] for world in reached}
+        self.worlds = {(value, left) for _, left in self.worlds}
         must = " or ".join(sorted(v or "nothing" for v in allowed))
         text = f"{self.name} is {value or 'nothing'}, must be {must}"
         if allowed == {""}:
@@ -73,18 +109,26 @@ class Session:
         self.user = user
         self.facts = {name: Fact(name) for name in names}
 
-    def apply(self, step, is_sure):
-        """A change was acknowledged, or asked for without an answer."""
+    def apply(self, step, is_sure, held=None):
+        """A change was acknowledged, or not; so many requests for it went
+        without an answer. A log-in is sent without a cookie: one without an
+        answer began another session, which nobody sees."""
+        held = (0 if is_sure else 1) if held is None else held
+        if step.does == "login":
+            held = 0
         for name, count in step.add.items():
             self.facts[name].change(
                 lambda v, n=count: str(max(0, int(v or 0) + n))
-                if (v or "0").isdigit() else v, is_sure)
+                if (v or "0").isdigit() else v, is_sure, held)
         for name, text in step.set.items():
             value = text.replace("{user}", self.user)
-            self.facts[name].change(lambda v, t=value: t, is_sure)
+            self.facts[name].change(lambda v, t=value: t, is_sure, held)
         if step.does == "logout":
             for fact in self.facts.values():
-                fact.change(lambda v: "", is_sure)
+                if is_sure:
+                    fact.end()
+                else:
+                    fact.change(lambda v: "", False, held)
 
     def see(self, shown):
         """A page shows these values: the losses in it."""
@@ -137,10 +181,24 @@ class Tally:
         self.events = []
         self.losses = []
         self.slowest = 0.0
+        self.waiting = {}       # user: since when for an answer
+        self.slow = 3.0
+        self.least = LEAST
 
-    def request(self, begun, took, marks, text):
+    def expect(self, users, slow):
+        """So many users; an answer is slow after so many seconds."""
+        self.least = max(LEAST, users)
+        self.slow = slow
+
+    def ask(self, user, begun):
+        """He waits for an answer; request() says that it is over."""
+        with self.lock:
+            self.waiting[user] = begun
+
+    def request(self, user, begun, took, marks, text):
         """marks: which of failed, slow, late, repeated, unknown it was."""
         with self.lock:
+            self.waiting.pop(user, None)
             at = self.seconds.setdefault(
                 int(begun + took - self.begun), Second())
             at.requests += 1
@@ -182,18 +240,23 @@ class Tally:
                            if first <= at <= last), default=0.0)
         return events, losses, slowest
 
-    def failing_percent(self, seconds=10, least=20):
-        """Of the requests of late, how many failed or showed a loss; 0 while
-        there are too few to tell."""
+    def failing_percent(self):
+        """Of the requests of late, how many failed, showed a loss or wait for
+        longer than what is slow; 0 while there are too few to tell."""
         now = self.clock()
         with self.lock:
             last = int(now - self.begun)
-            late = [s for at, s in self.seconds.items()
-                    if last - seconds < at <= last]
-            requests = sum(s.requests for s in late)
-            bad = sum(s.failed for s in late) + sum(
-                one.when > now - seconds for one in self.losses)
-        return 100.0 * bad / requests if requests >= least else 0.0
+            late = [self.seconds[at] for at in range(last - LATELY + 1,
+                                                     last + 1)
+                    if at in self.seconds]
+            stuck = sum(now - begun > self.slow
+                        for begun in self.waiting.values())
+            requests = sum(s.requests for s in late) + stuck
+            bad = stuck + sum(s.failed for s in late) + sum(
+                one.when > now - LATELY for one in self.losses)
+        if requests < self.least:
+            return 0.0
+        return min(100.0, 100.0 * bad / requests)
 
     def harmed(self):
         """Did users lose anything, or did a request fail?"""

@@ -7,10 +7,15 @@ took that server away has an outcome that nobody can know; sent again, on the
 next one, is only what does no harm twice.
 """
 
+import errno
 import http.client
+import http.cookiejar
 import random
+import resource
+import secrets
 import select
 import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -19,6 +24,9 @@ from .judge import Session, read_page
 
 REMEMBERED = 3          # ended sessions that a user tries to use again
 ANSWER_MOST = 4 * 1024 * 1024
+PART = 65536
+IDLE_MOST = 1           # seconds; a server closes idle connections some day
+FILES_LEFT = 64         # of the drill's own, beside connections
 
 
 class Jar(dict):
@@ -31,19 +39,34 @@ class Jar(dict):
         for text in headers:
             first, *rest = [part.strip() for part in text.split(";")]
             name, _, value = first.partition("=")
-            if not value or any(part.lower() == "max-age=0" for part in rest):
+            if not value or has_expired(rest):
                 self.pop(name, None)
             else:
                 self[name] = value
 
 
-class Answer:
-    """How a request ended: "ok", "failed" or "unknown"."""
+def has_expired(attributes):
+    """Do these attributes of a cookie take it away? Max-Age goes first."""
+    found = {}
+    for one in attributes:
+        name, _, value = one.partition("=")
+        found[name.strip().lower()] = value.strip()
+    if "max-age" in found:
+        return found["max-age"].lstrip("-").isdigit() and \
+            int(found["max-age"]) <= 0
+    until = http.cookiejar.http2time(found.get("expires", ""))
+    return until is not None and until <= time.time()
 
-    def __init__(self, word, text="", why=""):
+
+class Answer:
+    """How a request ended: "ok", "failed" or "unknown". held: how many times
+    it was sent without an answer."""
+
+    def __init__(self, word, text="", why="", held=0):
         self.word = word
         self.text = text
         self.why = why
+        self.held = held
 
 
 class Broken(Exception):
@@ -63,37 +86,77 @@ class Ended:
         self.tried = time.monotonic()       # when he last tried to use it
 
 
+class Timed:
+    """A socket whose reads end at a time, however slowly bytes come."""
+
+    until = None
+
+    def recv_into(self, *args, **more):
+        if self.until is not None:
+            left = self.until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no time is left")
+            self.settimeout(left)
+        return super().recv_into(*args, **more)
+
+
+class PlainSocket(Timed, socket.socket):
+    """For http."""
+
+
+class TlsSocket(Timed, ssl.SSLSocket):
+    """For https."""
+
+
 class Web:
     """One user's connection to one web server, kept alive."""
 
     def __init__(self, url, timeout):
         parts = urllib.parse.urlsplit(url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" \
-            else http.client.HTTPConnection
         self.url = url
-        self.line = kind(parts.hostname, parts.port, timeout=timeout)
+        self.timeout = timeout
+        self.used = 0.0         # when last
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            context.sslsocket_class = TlsSocket
+            self.line = http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=timeout, context=context)
+        else:
+            self.line = http.client.HTTPConnection(
+                parts.hostname, parts.port, timeout=timeout)
+
+    def lives(self):
+        """Readable and nothing asked: it has ended."""
+        sock = self.line.sock
+        if sock is None or time.monotonic() > self.used + IDLE_MOST:
+            return False
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return not poll.poll(0)
 
     def connect(self):
         """A connection that lives; OSError when there is none to be had.
         Returns whether it was used before."""
-        sock = self.line.sock
-        if sock is not None and not select.select([sock], [], [], 0)[0]:
+        if self.lives():
             return True
-        self.line.close()       # readable and nothing asked: it has ended
-        self.line.connect()
-        self.line.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.line.close()
+        try:
+            self.line.connect()
+        except OSError:
+            self.line.close()
+            raise
+        if not isinstance(self.line.sock, Timed):
+            self.line.sock = PlainSocket(fileno=self.line.sock.detach())
         return False
 
     def exchange(self, method, path, body, headers):
         """(status, headers, text), or Broken."""
+        self.line.sock.settimeout(self.timeout)
+        self.line.sock.until = time.monotonic() + self.timeout
         try:
             self.line.request(method, path, body, headers)
             answer = self.line.getresponse()
-            data = answer.read(ANSWER_MOST)
-            if not answer.isclosed():
-                self.line.close()
-            return answer.status, answer.headers, data.decode(
-                "utf-8", "replace")
+            data = self.read(answer)
         except TimeoutError:
             self.line.close()
             raise Late("no answer in time") from None
@@ -101,6 +164,23 @@ class Web:
             self.line.close()
             raise Broken(f"closed without an answer "
                          f"({type(e).__name__})") from None
+        except BaseException:
+            self.line.close()
+            raise
+        self.used = time.monotonic()
+        return answer.status, answer.headers, data.decode("utf-8", "replace")
+
+    def read(self, answer):
+        """All of it: a part of a page shows less than there is."""
+        data = b""
+        while part := answer.read1(PART):
+            data += part
+            if len(data) > ANSWER_MOST:
+                raise Broken(f"an answer of more than {ANSWER_MOST} bytes")
+        if answer.length:
+            raise Broken("closed in the middle of an answer")
+        answer.close()          # or the connection cannot be used again
+        return data
 
 
 class User(threading.Thread):
@@ -127,6 +207,7 @@ class User(threading.Thread):
         """Send it, count it, judge its status."""
         begun = time.monotonic()
         marks = []
+        self.tally.ask(self.number, begun)
         answer = self.try_webs(step, jar, begun, marks)
         took = time.monotonic() - begun
         if took > self.plan.slow:
@@ -138,34 +219,47 @@ class User(threading.Thread):
         text = f"{self.name_now}: {step.name}: {step.method} {step.path}"
         if answer.why:
             text += ": " + answer.why
-        self.tally.request(begun, took, marks, text)
+        self.tally.request(self.number, begun, took, marks, text)
         return answer
 
+    def next_web(self, e):
+        """Nobody takes a connection there; that may be the drill's fault."""
+        if e.errno in (errno.EMFILE, errno.ENFILE):
+            raise e
+        self.tally.count("elsewhere")
+        self.at = (self.at + 1) % len(self.webs)
+        return f"no web server takes a connection ({e.strerror or e})"
+
     def try_webs(self, step, jar, begun, marks):
-        refused = 0
-        while refused < len(self.webs):
+        """Each twice at most: where something else takes connections and
+        closes them, as a load balancer does, it would never end."""
+        refused = held = 0
+        why = "no web server answers"
+        while refused < len(self.webs) and held < 2 * len(self.webs):
             web = self.webs[self.at]
             try:
                 used = web.connect()
-            except OSError:
+            except OSError as e:
                 refused += 1
-                self.tally.count("elsewhere")
-                self.at = (self.at + 1) % len(self.webs)
+                why = self.next_web(e)
                 continue
             try:
-                return self.judge_answer(step, web.exchange(
+                answer = self.judge_answer(step, web.exchange(
                     step.method, step.path, *self.body(step, jar)), jar)
+                answer.held += held
+                return answer
             except Broken as e:
+                held += 1
                 why, is_late = f"{web.url}: {e}", isinstance(e, Late)
             if not self.crew.was_out(web.url, begun):
                 if used and step.idempotent and not is_late:
                     continue    # an old connection may end at any time
-                return Answer("failed", why=why)
+                return Answer("failed", why=why, held=held)
             if not step.idempotent:
-                return Answer("unknown", why=why)
+                return Answer("unknown", why=why, held=held)
             marks[:] = ["repeated"]
             self.at = (self.at + 1) % len(self.webs)
-        return Answer("failed", why="no web server takes a connection")
+        return Answer("failed", why=why, held=held)
 
     def body(self, step, jar):
         headers = {"User-Agent": "session-ha-drill"}
@@ -182,16 +276,23 @@ class User(threading.Thread):
         status, headers, text = answer
         jar.take(headers.get_all("Set-Cookie", []))
         if status not in step.status:
-            return Answer("failed", text, f"status {status}")
-        if step.does == "look" and not self.plan.page.search(text):
+            return Answer("failed", text, f"status {status}", 1)
+        text += "\n" + headers.get("Location", "")
+        if step.does == "look" and not self.plan.page.search(text) \
+                and not self.is_anonymous(text):
             return Answer("failed", text, "this is not the page")
         return Answer("ok", text)
+
+    def is_anonymous(self, text):
+        """Does it say that nobody is logged in?"""
+        pattern = self.plan.anonymous
+        return pattern is not None and bool(pattern.search(text))
 
     # ---- what people do
 
     def change(self, step, session, jar):
         answer = self.send(step, jar)
-        session.apply(step, answer.word == "ok")
+        session.apply(step, answer.word == "ok", answer.held)
         if answer.word == "ok":
             self.tally.count("changes")
         return answer.word
@@ -202,7 +303,10 @@ class User(threading.Thread):
         if answer.word != "ok":
             return False
         self.tally.count("looks")
-        self.tally.lose(session.see(read_page(self.plan.facts, answer.text)))
+        shown = read_page(self.plan.facts, answer.text)
+        if self.is_anonymous(answer.text):
+            shown = dict.fromkeys(shown, "")
+        self.tally.lose(session.see(shown))
         pattern = self.plan.settled
         if is_alive and (pattern is None or pattern.search(answer.text)):
             self.settled = begun
@@ -230,7 +334,8 @@ class User(threading.Thread):
 
     def visit(self):
         self.visit_number += 1
-        self.name_now = f"u{self.number}v{self.visit_number}"
+        self.name_now = f"u{self.number}v{self.visit_number}" \
+                        f"r{self.crew.run}"
         session = Session(self.name_now, [f.name for f in self.plan.facts])
         jar = Jar()
         self.at = (self.number + self.visit_number) % len(self.webs)
@@ -239,14 +344,14 @@ class User(threading.Thread):
             return
         for _ in range(self.plan.changes):
             if self.pause():
-                break
+                return
             self.look(session, jar)
             self.change(self.random.choice(self.plan.steps_that("change")),
                         session, jar)
             self.try_ended()
-        self.look(session, jar)
         if self.crew.over.is_set():
             return
+        self.look(session, jar)
         self.leave(session, jar)
         self.tally.count("visits")
 
@@ -268,6 +373,14 @@ class User(threading.Thread):
             self.fault = e
 
 
+def raise_file_limit(least):
+    """As far as it goes; who is short of files then says so."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    want = least if hard == resource.RLIM_INFINITY else min(least, hard)
+    if soft != resource.RLIM_INFINITY and soft < want:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (want, hard))
+
+
 class Crew:
     """All users. Use as a context: leaving it ends their visits."""
 
@@ -276,18 +389,23 @@ class Crew:
         self.targets = targets
         self.tally = tally
         self.seed = seed
+        self.run = secrets.token_hex(3)     # names that no other run gave
         self.over = threading.Event()
+        tally.expect(plan.count, plan.slow)
         self.users = [User(self, i + 1) for i in range(plan.count)]
 
     def __enter__(self):
+        raise_file_limit(len(self.users) * len(self.plan.webs) + FILES_LEFT)
         for user in self.users:
             user.start()
         return self
 
     def __exit__(self, *exc):
+        """A user ends with his request, which has its time."""
         self.over.set()
+        end = time.monotonic() + self.plan.timeout * 2
         for user in self.users:
-            user.join(self.plan.timeout * 4)
+            user.join(max(0, end - time.monotonic()))
 
     def was_out(self, url, since):
         """Was the target that is this web server out since then?"""
