@@ -4,10 +4,10 @@
  *      [BUCKET_MSEC]
  *
  * Visitors of the bench's application. Each of CONNECTIONS keeps its
- * connection and SESSIONS sessions of SIZE bytes, used in turn, with the
- * cookies that it is given; WRITES percent of the requests change the session.
- * It knows what each session must say, because it wrote it, and an answer that
- * says something else is bad, not fast.
+ * connection and SESSIONS sessions of SIZE bytes, used in turn, each with the
+ * cookies that it is given, up to four, by their names; WRITES percent of the
+ * requests change the session. It knows what each session must say, because it
+ * wrote it, and an answer that says something else is bad, not fast.
  *
  * The sessions are made first, then a tenth of SECONDS warms up. Then it
  * prints "ready", and all counts. At the end it prints one JSON object: good
@@ -44,6 +44,9 @@
 /** Bytes of a cookie. */
 #define COOKIE_MAX 32768
 
+/** Cookies of a session: the application's, and one of whoever routes. */
+#define COOKIES_MAX 4
+
 #define PATH_LEN_MAX 256
 #define EVENTS 64
 
@@ -57,7 +60,7 @@
 #define NAME_MAX_LEN 24
 
 typedef struct session_t {
-    char *cookie; /* name=value, or NULL before the first answer */
+    char *cookies[COOKIES_MAX]; /* name=value each; NULL after the last */
     unsigned int n;
     char clone[NAME_MAX_LEN]; /* who answered last, or empty */
 } session_t;
@@ -121,9 +124,17 @@ static long long now_nsec(void)
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+/** Where errno says why. */
 static void die(const char *what)
 {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/** Where it does not. */
+static void give_up(const char *why)
+{
+    fprintf(stderr, "load: %s\n", why);
     exit(1);
 }
 
@@ -145,11 +156,12 @@ static void note_time(times_t *times, float usec)
     times->usec[times->count++] = usec;
 }
 
-static void note_bad(const visitor_t *v)
+/** Count a bad answer; why is the answer itself, or what became of it. */
+static void note_bad(const visitor_t *v, const char *why)
 {
     if (bad++ == 0) {
-        snprintf(first_bad, sizeof(first_bad), "op %c n %u: %.*s", v->op,
-                 v->asked_n, 160, v->answer);
+        snprintf(first_bad, sizeof(first_bad), "op %c n %u: %.160s", v->op,
+                 v->asked_n, why);
         for (char *c = first_bad; *c; c++) {
             if (*c < ' ' || *c == '"' || *c == '\\') {
                 *c = ' ';
@@ -158,14 +170,15 @@ static void note_bad(const visitor_t *v)
     }
 }
 
-/** Count an answer that came in the time that counts. */
-static void note_answer(const visitor_t *v, long long now, int is_good)
+/** Count an answer that came in the time that counts; a good one has no fault,
+ *  a bad one counts at all times. */
+static void note_answer(const visitor_t *v, long long now, const char *fault)
 {
     float usec = (float)(now - v->sent_nsec) / 1000.0f;
 
     if (count_from == 0 || now < count_from || now >= count_until) {
-        if (!is_good) {
-            note_bad(v);
+        if (fault) {
+            note_bad(v, fault);
         }
         return;
     }
@@ -173,11 +186,11 @@ static void note_answer(const visitor_t *v, long long now, int is_good)
     if (bucket_nsec) {
         bucket_t *bucket = &buckets[(now - count_from) / bucket_nsec];
 
-        bucket->count += is_good != 0;
+        bucket->count += fault == NULL;
         bucket->slowest = usec > bucket->slowest ? usec : bucket->slowest;
     }
-    if (!is_good) {
-        note_bad(v);
+    if (fault) {
+        note_bad(v, fault);
         return;
     }
     good++;
@@ -209,22 +222,48 @@ static void visitor_connect(visitor_t *v)
 
 static void send_request(visitor_t *v)
 {
-    static char text[COOKIE_MAX + 1024];
+    static char text[COOKIES_MAX * COOKIE_MAX + 1024];
     static const char *const names[] = {['n'] = "new", ['r'] = "read",
                                         ['w'] = "write"};
-    const session_t *session = session_of(v);
+    char *const *cookies = session_of(v)->cookies;
     int len = snprintf(text, sizeof(text),
-                       "GET %s?op=%s&n=%u&size=%u HTTP/1.1\r\nHost: b\r\n"
-                       "%s%s%s\r\n", path, names[(int)v->op], v->asked_n, size,
-                       session->cookie ? "Cookie: " : "",
-                       session->cookie ? session->cookie : "",
-                       session->cookie ? "\r\n" : "");
+                       "GET %s?op=%s&n=%u&size=%u HTTP/1.1\r\nHost: b\r\n",
+                       path, names[(int)v->op], v->asked_n, size);
+    unsigned int i;
 
+    for (i = 0; i < COOKIES_MAX && cookies[i]; i++) {
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s",
+                        i ? "; " : "Cookie: ", cookies[i]);
+    }
+    len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\r\n",
+                    i ? "\r\n" : "");
     v->have = 0;
     v->sent_nsec = now_nsec();
     if (send(v->fd, text, (size_t)len, MSG_NOSIGNAL) != len && !goes_on) {
         die("send"); /* with -f: the end of the connection can be read, too */
     }
+}
+
+/** Keep a cookie, in place of the one that has its name. */
+static void keep_cookie(session_t *session, const char *pair, size_t len)
+{
+    size_t name_len = strcspn(pair, "=;\r");
+    unsigned int i;
+
+    if (len >= COOKIE_MAX || name_len >= len) {
+        give_up("a cookie that is too long or has no value");
+    }
+    name_len++; /* with its '=' */
+    for (i = 0; i < COOKIES_MAX && session->cookies[i]; i++) {
+        if (strncmp(session->cookies[i], pair, name_len) == 0) {
+            break;
+        }
+    }
+    if (i == COOKIES_MAX) {
+        give_up("more cookies in a session than it keeps");
+    }
+    free(session->cookies[i]);
+    session->cookies[i] = must(strndup(pair, len));
 }
 
 /** Begin the next request, if there is one to make. */
@@ -235,9 +274,10 @@ static void go_on(visitor_t *v)
         v->op = 'n';
         v->asked_n = 0;
         session_of(v)->n = 0;
-        if (first_count && session_of(v)->cookie == NULL) {
-            session_of(v)->cookie = must(strdup(
-                first[first_turn++ % first_count]));
+        if (first_count && session_of(v)->cookies[0] == NULL) {
+            const char *pair = first[first_turn++ % first_count];
+
+            keep_cookie(session_of(v), pair, strlen(pair));
         }
     }
     else if (count_from == 0) {
@@ -254,21 +294,15 @@ static void go_on(visitor_t *v)
     send_request(v);
 }
 
-/** Keep the last cookie that the head sets. */
-static void take_cookie(visitor_t *v, const char *head)
+/** Keep the cookies that the head sets. */
+static void take_cookies(visitor_t *v, const char *head)
 {
-    session_t *session = session_of(v);
     const char *at = head;
-    size_t len;
 
     while ((at = strcasestr(at, "\r\nset-cookie:")) != NULL) {
         at += 13;
         at += strspn(at, " ");
-        len = strcspn(at, ";\r");
-        if (len < COOKIE_MAX) {
-            free(session->cookie);
-            session->cookie = must(strndup(at, len));
-        }
+        keep_cookie(session_of(v), at, strcspn(at, ";\r"));
     }
 }
 
@@ -299,11 +333,11 @@ static void take_clone(visitor_t *v, const char *head)
 /** Judge an answer that is whole. */
 static void judge(visitor_t *v, const char *body)
 {
-    int is_good = strncmp(v->answer, "HTTP/1.1 200", 12) == 0
-                  && strncmp(body, "n=", 2) == 0
+    int is_ok = strncmp(v->answer, "HTTP/1.1 200", 12) == 0;
+    int is_good = is_ok && strncmp(body, "n=", 2) == 0
                   && strtoul(body + 2, NULL, 10) == v->asked_n;
 
-    note_answer(v, now_nsec(), is_good);
+    note_answer(v, now_nsec(), is_good ? NULL : is_ok ? body : v->answer);
     if (is_good) {
         take_clone(v, v->answer);
     }
@@ -324,15 +358,21 @@ static void judge(visitor_t *v, const char *body)
     go_on(v);
 }
 
-/** The connection is gone, and with it the answer. */
-static void lose_answer(visitor_t *v)
+/** The connection is gone, and with it the answer; error is errno, or 0 where
+ *  the server closed it in good order. */
+static void lose_answer(visitor_t *v, int error)
 {
+    char why[128];
+
+    snprintf(why, sizeof(why), "the server closed the connection %s%s%s",
+             !v->op ? "between requests" : v->have ? "in half an answer"
+             : "without an answer", error ? ": " : "",
+             error ? strerror(error) : "");
     if (!goes_on) {
-        die("the server closed the connection");
+        give_up(why);
     }
     if (v->op) {
-        v->answer[v->have] = '\0';
-        note_answer(v, now_nsec(), 0);
+        note_answer(v, now_nsec(), why);
     }
     close(v->fd);
     visitor_connect(v);
@@ -348,7 +388,7 @@ static void receive(visitor_t *v)
     char *end;
 
     if (n <= 0) {
-        lose_answer(v);
+        lose_answer(v, n < 0 ? errno : 0);
         return;
     }
     v->have += (size_t)n;
@@ -373,7 +413,7 @@ static void receive(visitor_t *v)
         *end = '\r';
         return;
     }
-    take_cookie(v, v->answer);
+    take_cookies(v, v->answer);
     judge(v, end + 4);
 }
 
