@@ -60,7 +60,7 @@ def main(argv=None):
         bench_history.read(args.history)
         words = ["--plan", args.plan, "--tools", args.tools]
         session = session_bench.bench(words)
-        router = router_bench.bench(words)
+        router = router_bench.bench(words, session.host)
         found = keep(session, router, args)
     except bench_history.Damaged as e:
         print(f"error: {e}", file=sys.stderr)

@@ -6,6 +6,7 @@ import collections
 import functools
 import html
 
+import aim
 import bench_history
 import report
 import router_report
@@ -106,7 +107,8 @@ def about_line(found):
     return (f"{run['date']}, commit {run['commit']}, plan \"{run['plan']}\", "
             f"{minutes:.0f} minutes. {host['cores']} cores of "
             f"{host['model']}, {host['memory_gb']} GB, Linux "
-            f"{host['kernel']}; load average {host['load']:.1f} at the start.")
+            f"{host['kernel']}; load average {host['load']:.1f} at the start."
+            + aim.busy(host))
 
 
 def complaint_lines(session):

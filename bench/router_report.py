@@ -8,9 +8,11 @@ import html
 import json
 import os
 
+import aim
 import report
 import routers
-from report import html_table, md_table, middle, number, ratio, verdict
+from aim import verdict
+from report import html_table, md_table, middle, number, ratio
 
 # results[cell][router] is a list of rounds; cell is (part, number).
 # fire[router] is what clones that died did to it.
@@ -39,6 +41,14 @@ def cells_of(data, part):
 def ratio_of(data, cell, field, one=OURS, other=BASE):
     by = data.results.get(cell, {})
     return ratio(by.get(one, []), by.get(other, []), field)
+
+
+def noise(data):
+    """In words how far the rounds lie apart of which the aims are made."""
+    return aim.noise_line(
+        [report.ratios(by.get(OURS, []), by.get(BASE, []), "rate")
+         for (part, _), by in data.results.items()
+         if part in ("clients", "members")], "requests/s", RATE)
 
 
 # ---- aims --------------------------------------------------------------------
@@ -182,7 +192,7 @@ def text(data):
         lines += [title, *map(line_of, [head, *rows]), ""]
     lines += ["Aims"] + [f"  {what}: {value}  {word}"
                          for what, value, word in aims(data)]
-    lines += ["", routers.WITHOUT_MOD_JK, "", "What went wrong"]
+    lines += ["", noise(data), "", routers.WITHOUT_MOD_JK, "", "What went wrong"]
     lines += ["  " + line for line in failed_lines(data)]
     return "\n".join(lines) + "\n"
 
@@ -228,7 +238,8 @@ def html_page(data):
 
 def html_body(data):
     """All but the aims."""
-    out = [report.side_by_side(drawings(data))]
+    out = [f"<p>{html.escape(noise(data))}</p>",
+           report.side_by_side(drawings(data))]
     for title, head, rows in tables(data):
         out += [f"<h3>{html.escape(title)}</h3>", html_table([head, *rows])]
     return "\n".join(out + ["<h3>What went wrong</h3>",
@@ -237,15 +248,16 @@ def html_body(data):
 
 INTRODUCTION = """# What routing costs, and what clones that die do to it
 
-Written by `make bench-router WRITE_DOC=1`; do not edit. {heading}.
+Written by `make bench-router WRITE_DOC=1`; do not edit. {heading}
 
 All routers run at once on one machine before the same four clones, with the
 load generator, and are measured one after the other in rounds; numbers are
 medians, *ratio* is that to the stock balancer, round by round. Clients keep
 their connections and send two sessions each in turn. Times are of whole
 requests of a page of one kilobyte, *cpu* is the processor time of the router's
-own processes a request. While all clones live, an answer from another clone
-than the session's makes a round bad, and it does not count.
+own processes a request. Each session keeps all of its cookies, the clone's and
+the router's. While all clones live, an answer from another clone than the
+session's makes a round bad, and it does not count.
 
 While clones are killed, *failed* is an answer other than the right one, or
 none; *slow* took more than a second; *moved* came from another clone than the
@@ -264,7 +276,8 @@ def markdown(data):
     out = ["<!-- SPDX-License-Identifier: Apache-2.0 -->",
            INTRODUCTION.format(heading=report.heading(data),
                                mod_jk=routers.WITHOUT_MOD_JK),
-           "## Aims\n", md_table(("what", "measured", "aim"), aims(data))]
+           "## Aims\n", md_table(("what", "measured", "aim"), aims(data)),
+           noise(data) + "\n"]
     for title, head, rows in tables(data):
         out += [f"## {title}\n", md_table(head, rows)]
     out += ["## What went wrong\n",

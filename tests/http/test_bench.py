@@ -13,6 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "bench"))
 
+import aim                    # noqa: E402
 import report                 # noqa: E402
 import rivals                 # noqa: E402
 import session_bench          # noqa: E402
@@ -110,6 +111,41 @@ def judged(data, word):
     return found[0][2].split(":")[0]
 
 
+@pytest.mark.parametrize("value, bound, is_less, words", [
+    (0.9699, 0.97, False, ("0.9699", "MISSED: at least 0.97")),
+    (0.966, 0.97, False, ("0.966", "MISSED: at least 0.97")),
+    (0.97, 0.97, False, ("0.970", "met: at least 0.97")),
+    (1.1004, 1.1, True, ("1.1004", "MISSED: at most 1.1")),
+    (0.5, 0.97, False, ("0.50", "MISSED: at least 0.97")),
+    (255.338, 250, True, ("255.34", "MISSED: at most 250")),
+])
+def test_a_number_shows_on_which_side_of_its_aim_it_is(value, bound, is_less,
+                                                       words):
+    assert aim.verdict("what", value, bound, is_less)[1:] == words
+
+
+def test_noise_is_how_far_rounds_are_off_the_median_of_their_load():
+    """Off by 0, 2, 2 and by 0, 10, 10 percent: half of them by more than 2,
+    which leaves a median of three at 1.4826 * 1.2533 * 2 / sqrt(3)."""
+    said = aim.noise_line([[0.98, 1.0, 1.02], [0.45, 0.5, 0.55], [7]],
+                          "requests/s", 0.97)
+    assert "aim of requests/s leaves 3 %" in said
+    assert "more than 2.0 % off" in said and "one is 10 % off" in said
+    assert "a median of 3 rounds is good to about 2.1 %" in said
+    assert "does not show" in aim.noise_line([[1.0]], "requests/s", 0.97)
+
+
+@pytest.mark.parametrize("cores, load, warns", [
+    (2, 1.0, False), (2, 1.1, True), (8, 3.1, False)])
+def test_a_machine_that_was_not_free_is_warned_of(cores, load, warns, tmp_path):
+    host = {"model": "a processor", "cores": cores, "load": load}
+    data = made_up()._replace(host=host)
+    report.write_all(data, tmp_path)
+    report.write_doc(data, str(tmp_path / "doc.md"))
+    for name in ("table.txt", "index.html", "doc.md"):
+        assert ("WARNING" in (tmp_path / name).read_text()) is warns, name
+
+
 @pytest.mark.parametrize("word, bad", [
     ("R=3 to R=1", {"ha3_p50": 120.0}),
     ("sent to the store", {"ha1_sent": 500}),
@@ -124,7 +160,7 @@ def test_a_million_sessions_are_computed_from_the_sample():
     rows = dict(report.memory_rows(made_up()))
     # two copies of 1500 bytes, a million times
     assert rows["a million sessions, 2 copies, all nodes, computed"] \
-        == f"{2 * 1500 * 1e6 / 2**20:.0f} MB"
+        == f"{2 * 1500 * 1e6 / 2**20:.0f} MiB"
 
 
 def test_table_chart_and_page_show_what_was_measured(tmp_path):

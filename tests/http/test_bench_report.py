@@ -55,6 +55,20 @@ def once(tmp_path, monkeypatch):
     return run
 
 
+def test_the_load_before_the_first_bench_is_that_of_both(monkeypatch,
+                                                         tmp_path):
+    """The first would be what the second one finds running."""
+    session, router = made_up()
+    given = []
+    monkeypatch.setattr(bench.session_bench, "bench", lambda words: session)
+    monkeypatch.setattr(bench.router_bench, "bench", lambda words, host:
+                        given.append(host) or router)
+    monkeypatch.setattr(versions, "versions", lambda: [])
+    assert bench.main(["--tools", str(tmp_path), "--history",
+                       str(tmp_path / "history.csv")]) == 0
+    assert given == [session.host]
+
+
 # ---- page --------------------------------------------------------------------
 
 def words_of(page):

@@ -72,6 +72,8 @@ def test_table_chart_and_page_show_what_was_measured(tmp_path):
     assert "nginx (1 failed)" in table and "3 bad answers" in table
     assert "first failed request: op r n 7" in table
     assert "mod_jk is not here" in table
+    for name in ("table.txt", "index.html", "doc.md"):
+        assert "does not show how much chance" in (tmp_path / name).read_text()
     chart = xml.parse(tmp_path / "chart.svg").getroot()
     bars = [float(bar.get("width")) for bar in chart.iter(
         "{http://www.w3.org/2000/svg}rect")]
