@@ -96,6 +96,21 @@ install_commands() {
     echo "  $share/drill"
 }
 
+# Who enables them on a site that runs has to know before.
+say_what_it_does() {
+    cat <<END
+What these two switch on, for the whole server, once they are enabled:
+* SessionHA On, in $conf/session_ha.conf:
+  sessions of mod_session_cookie are not read any more, and users log in again.
+  With SessionCryptoPassphrase the server refuses to start, or requests
+  (HA0307), until SessionHAEncryption is On.
+* ProxyCloneRouting On, in $conf/proxy_balancer_clone.conf:
+  every balancer with a stickysession is routed, as WebSphere writes cookies.
+  Tomcat needs ProxyCloneProfile tomcat there, others their own.
+To begin with nothing changed, make these two lines comments first.
+END
+}
+
 install_all() {
     install_commands
     mkdir -p "$lib" "$conf"
@@ -109,6 +124,7 @@ install_all() {
             echo "  $(load_file_of "$name")"
         fi
     done
+    say_what_it_does
     case $home in
     debian) echo "Now: a2enmod $modules, and restart apache2" ;;
     fedora) echo "Now: restart httpd" ;;

@@ -107,6 +107,25 @@ def test_debian_kin_get_modules_to_enable(workdir, httpd):
                 if any(name in path for name in NAMES)]
 
 
+def test_who_installs_is_told_what_is_switched_on(workdir):
+    """Before a2enmod does it, and again by whoever opens the files."""
+    machine = Machine(workdir, "web/mods-available")
+    said = machine.run("install")
+    for name, line, words in (
+            ("session_ha", "SessionHA On", ("users log in again", "HA0307",
+                                            "SessionCryptoPassphrase")),
+            ("proxy_balancer_clone", "ProxyCloneRouting On",
+             ("Tomcat", "ProxyCloneProfile", "stickysession"))):
+        path = os.path.join(machine.conf, "mods-available", name + ".conf")
+        text = open(path).read()
+        assert path in said and f"\n{line}\n" in text
+        head = " ".join(text.split(f"\n{line}\n")[0].replace("#", "").split())
+        for word in (line, *words):
+            assert word in head, f"{name}.conf lacks {word}"
+            assert word in " ".join(said.split()), f"install lacks {word}"
+    assert said.index("To begin with nothing changed") < said.index("Now:")
+
+
 def loads(httpd, text):
     """httpd finds no fault in these lines, which load what ours need."""
     server = httpd("", own=(), start=False)
