@@ -224,16 +224,19 @@ death stays one death (in steps of five):
 ![](scale-cascade-3.svg)
 ![](scale-cascade-10.svg)
 
-Buddies fall like dominoes above half load, however many there are: the first
-one's neighbour gets twice what it had, its neighbour three times. Spread over
-all survivors, three clones stand one death up to two thirds of their strength,
-and a hundred nearly up to all of it. Above that no router helps: limits do.
+Buddies fall like dominoes above half load, however many there are, and at half
+load as the draw will have it, because twice that is all that one can bear: the
+first one's neighbour gets twice what it had, its neighbour three times. Spread
+over all survivors, three clones stand one death up to two thirds of their
+strength, and a hundred nearly up to all of it. Above that no router helps:
+limits do.
 
 ## Nodes, two copies of each session
 
 The fullest node (1 is the mean), copies that move when a node joins (the last
-of these columns is the least possible), and what is lost when a third of the
-nodes, a zone, dies at once: with zones not told to the module, and told.
+of these columns is the least for an even load: where a ring moves less, its new
+node gets less than its share), and what is lost when a third of the nodes, a
+zone, dies at once: with zones not told to the module, and told.
 
 {table(["nodes", "fullest, ours", "ring", "moved, ours", "ring",
         "next in the list", "least", "zone dies, not told", "told"],
@@ -252,13 +255,14 @@ copied in between; the mean of forty draws. The share of sessions lost:
 ![](scale-lost.svg)
 
 Any R - 1 nodes may die without a loss. R at once cost the sessions that had
-all copies there, about one in {1 / max(1e-9, value(rows, "lost-2",
-"rendezvous", 12, 2)):.0f} for two of twelve; which scheme places the copies
-makes no difference to that. Holding everything everywhere loses nothing until
-the last node, and costs each node all of the memory and all of the writes:
-with twelve nodes six times what two copies cost. Nodes that die one after the
-other cost less than this table says: while an owner is away the next node
-stands in for all that is written, and what is read is copied again.
+all copies there: for two of twelve one in 66, because there are 66 pairs (the
+table says {100 * value(rows, "lost-2", "rendezvous", 12, 2):.1f} %, by the luck
+of forty draws; {100 / 66:.1f} % is exact). Which scheme places the copies makes
+no difference to that. Holding everything everywhere loses nothing until the
+last node, and costs each node all of the memory and all of the writes: with
+twelve nodes six times what two copies cost. Nodes that die one after the other
+cost less than this table says: while an owner is away the next node stands in
+for all that is written, and what is read is copied again.
 
 With zones told, the copies of a session never share a zone while there are
 two: a zone may die whole.
