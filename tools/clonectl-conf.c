@@ -12,6 +12,7 @@
 #include <apr_strings.h>
 
 #include "clone_lint.h"
+#include "clone_text.h"
 #include "conf_where.h"
 
 static const char usage[] =
@@ -51,10 +52,27 @@ static int lint(const tool_t *tool)
 
 /* ---- command line -------------------------------------------------------- */
 
-static int refuse_usage(void)
+/* Usage, and last, where it is seen, what is wrong with which word. */
+static int refuse_usage(const tool_t *tool, const char *wrong,
+                        const char *word)
 {
-    fputs(usage, stderr);
+    fprintf(stderr, "%s\nclonectl-conf: %s", usage, wrong);
+    if (word != NULL) {
+        fprintf(stderr, ", not '%s'",
+                clone_text_printable(span_of_text(word), CLONE_QUOTE_MAX,
+                                     tool->p));
+    }
+    fputs("\n", stderr);
     return EXIT_USAGE;
+}
+
+static int parse_port(unsigned int *port, const char *text)
+{
+    char *end = NULL;
+    unsigned long number = strtoul(text, &end, 10);
+
+    *port = number <= 65535 ? (unsigned int)number : 0;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && *port > 0;
 }
 
 /* [scheme://]host[:port] */
@@ -62,7 +80,6 @@ static int parse_host(ask_t *ask, const char *text)
 {
     const char *bracket;
     const char *colon;
-    char *end = NULL;
 
     ask->is_https = strncmp(text, "https://", 8) == 0;
     text += ask->is_https ? 8 : strncmp(text, "http://", 7) == 0 ? 7 : 0;
@@ -74,9 +91,7 @@ static int parse_host(ask_t *ask, const char *text)
         return ask->host.len > 0;
     }
     ask->host = span_of(text, (apr_size_t)(colon - text));
-    ask->port = (unsigned int)strtoul(colon + 1, &end, 10);
-    return ask->host.len > 0 && end > colon + 1 && *end == '\0'
-           && ask->port >= 1 && ask->port <= 65535;
+    return parse_port(&ask->port, colon + 1) && ask->host.len > 0;
 }
 
 /* The path alone, with a query cut off. */
@@ -86,8 +101,9 @@ static const char *path_of(const char *url, apr_pool_t *p)
 }
 
 /* Options stand behind the verb; returns the first argument that is none, or
- * 0 for one that is not known. */
-static int parse_options(tool_t *tool, int argc, char **argv)
+ * 0 when wrong says what is amiss, and word with which one, if any. */
+static int parse_options(tool_t *tool, const char **wrong, const char **word,
+                         int argc, char **argv)
 {
     int i;
 
@@ -95,39 +111,70 @@ static int parse_options(tool_t *tool, int argc, char **argv)
         if (strcmp(argv[i], "--json") == 0) {
             tool->is_json = 1;
         }
-        else if (strcmp(argv[i], "--down") == 0 && i + 1 < argc
-                 && tool->down_count < CLONE_IDS_MAX) {
-            tool->down[tool->down_count++] = argv[++i];
+        else if (strcmp(argv[i], "--down") != 0) {
+            *wrong = "an option is --json or --down SERVER";
+            *word = argv[i];
+            return 0;
+        }
+        else if (i + 1 == argc || tool->down_count == CLONE_IDS_MAX) {
+            *wrong = i + 1 == argc ? "--down wants a server"
+                                   : "--down is given too often";
+            return 0;
         }
         else {
-            return 0;
+            tool->down[tool->down_count++] = argv[++i];
         }
     }
     return i;
 }
 
-static int run(tool_t *tool, int argc, char **argv)
+static int where(const tool_t *tool, int count, char **words)
 {
-    int at = argc > 1 ? parse_options(tool, argc, argv) : 0;
-    int left = argc - at;
     ask_t ask;
 
-    if (at == 0 || left < 1) {
-        return refuse_usage();
+    if (count < 2 || count > 3) {
+        return refuse_usage(tool, "where wants FILE, HOST and URI, and at "
+                            "most a COOKIE", NULL);
+    }
+    if (!parse_host(&ask, words[0])) {
+        return refuse_usage(tool, "HOST is a name, and a port, where there is "
+                            "one, from 1 to 65535", words[0]);
+    }
+    if (words[1][0] != '/') {
+        return refuse_usage(tool, "URI begins with '/'", words[1]);
+    }
+    ask.url = words[1];
+    ask.path = path_of(ask.url, tool->p);
+    ask.cookie = count == 3 ? words[2] : NULL;
+    return conf_where(tool, &ask);
+}
+
+static int run(tool_t *tool, int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "";
+    int is_where = strcmp(verb, "where") == 0;
+    const char *wrong = NULL;
+    const char *word = NULL;
+    int at;
+
+    if (!is_where && strcmp(verb, "lint") != 0) {
+        return refuse_usage(tool, "what to do is lint or where", verb);
+    }
+    at = parse_options(tool, &wrong, &word, argc, argv);
+    if (at == 0) {
+        return refuse_usage(tool, wrong, word);
+    }
+    if (at == argc) {
+        return refuse_usage(tool, "FILE is missing", NULL);
     }
     tool->file = argv[at];
-    if (strcmp(argv[1], "lint") == 0 && left == 1
-        && tool->down_count == 0) {
-        return lint(tool);
+    if (is_where) {
+        return where(tool, argc - at - 1, argv + at + 1);
     }
-    if (strcmp(argv[1], "where") != 0 || left < 3 || left > 4
-        || !parse_host(&ask, argv[at + 1]) || argv[at + 2][0] != '/') {
-        return refuse_usage();
+    if (argc - at > 1 || tool->down_count > 0) {
+        return refuse_usage(tool, "lint wants FILE alone", NULL);
     }
-    ask.url = argv[at + 2];
-    ask.path = path_of(ask.url, tool->p);
-    ask.cookie = left == 4 ? argv[at + 3] : NULL;
-    return conf_where(tool, &ask);
+    return lint(tool);
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,9 @@
 #include "clone_text.h"
 #include "clone_values.h"
 
+/* A ClusterAddress that is a member has no other name. */
+#define ADDRESS_NAME "ClusterAddress"
+
 /* All that is known about where a request goes. */
 typedef struct answer_t {
     clone_match_hit_t hit;
@@ -22,18 +25,59 @@ typedef struct answer_t {
     unsigned int session_count;
 } answer_t;
 
+static int is_called(const clone_plugin_server_t *server, const char *word)
+{
+    return strcmp(word, server->name) == 0
+           || (server->clone_id != NULL
+               && strcmp(word, server->clone_id) == 0);
+}
+
 static int is_down(const tool_t *tool, const clone_plugin_server_t *server)
 {
     unsigned int i;
 
     for (i = 0; i < tool->down_count; i++) {
-        if (strcmp(tool->down[i], server->name) == 0
-            || (server->clone_id != NULL
-                && strcmp(tool->down[i], server->clone_id) == 0)) {
+        if (is_called(server, tool->down[i])) {
             return 1;
         }
     }
     return 0;
+}
+
+static int is_in(const clone_plugin_cluster_t *cluster, const char *word)
+{
+    unsigned int i;
+
+    for (i = 0; i < cluster->server_count; i++) {
+        if (is_called(&cluster->server[i], word)) {
+            return 1;
+        }
+    }
+    return cluster->address_count > 0 && strcmp(word, ADDRESS_NAME) == 0;
+}
+
+/* Whether all that is said to be away is in the file; a word that nobody has
+ * would answer another question than the one asked. */
+static int are_known(const tool_t *tool, const clone_plugin_t *plugin)
+{
+    unsigned int found;
+    unsigned int i;
+    unsigned int j;
+
+    for (i = 0; i < tool->down_count; i++) {
+        found = 0;
+        for (j = 0; j < plugin->cluster_count && !found; j++) {
+            found = is_in(&plugin->cluster[j], tool->down[i]);
+        }
+        if (!found) {
+            fprintf(stderr, "clonectl-conf: --down: no server of %s, and no "
+                    "clone id, is '%s'\n", tool->file,
+                    clone_text_printable(span_of_text(tool->down[i]),
+                                         CLONE_QUOTE_MAX, tool->p));
+            return 0;
+        }
+    }
+    return 1;
 }
 
 static int is_address(const clone_plugin_server_t *server)
@@ -88,7 +132,7 @@ static void see_address(answer_t *answer, const tool_t *tool,
     if (last == NULL || last->server != NULL) {
         return;
     }
-    answer->address.name = "ClusterAddress";
+    answer->address.name = ADDRESS_NAME;
     answer->address.rank = CLONE_SEATS_ADDRESS_SET;
     answer->address.weight = 1;
     answer->address.transport = last->transport;
@@ -386,6 +430,9 @@ int conf_where(const tool_t *tool, const ask_t *ask)
     if (!conf_tool_load(&plugin, &match, findings, tool, text)) {
         conf_tool_show(tool, findings);
         return EXIT_ERRORS;
+    }
+    if (!are_known(tool, plugin)) {
+        return EXIT_USAGE;
     }
     if (!clone_match_find(&answer.hit, match, ask->host, ask->port,
                           span_of_text(ask->path))) {

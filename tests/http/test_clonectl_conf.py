@@ -126,6 +126,42 @@ def test_wrong_usage_is_told(words):
     assert errors.startswith("usage: clonectl-conf lint")
 
 
+@pytest.mark.parametrize("words, wrong", [
+    (["where", "a", "www:99999", "/"], "HOST is a name, and a port, where "
+     "there is one, from 1 to 65535, not 'www:99999'"),
+    (["where", "a", "www:4294967376", "/"], "HOST is a name, and a port, where "
+     "there is one, from 1 to 65535, not 'www:4294967376'"),
+    (["where", "a", "www: 80", "/"], "HOST is a name, and a port, where "
+     "there is one, from 1 to 65535, not 'www: 80'"),
+    (["where", "a", "www", "shop"], "URI begins with '/', not 'shop'"),
+    (["where", "a", "www"], "where wants FILE, HOST and URI, and at most a "
+     "COOKIE"),
+    (["where", "--down"], "--down wants a server"),
+    (["where", "--up", "a"], "an option is --json or --down SERVER, not "
+     "'--up'"),
+    (["lint"], "FILE is missing"), (["lint", "a", "b"],
+                                    "lint wants FILE alone"),
+    (["what", "a\x1b[2J"], "what to do is lint or where, not 'what'"),
+    (["where", "a", "\x1b[2J:0", "/"], "HOST is a name, and a port, where "
+     "there is one, from 1 to 65535, not '?[2J:0'"),
+])
+def test_the_word_that_is_wrong_is_said_last(words, wrong):
+    code, _, errors = tool(*words)
+    assert code == 3 and errors.splitlines()[-1] == f"clonectl-conf: {wrong}"
+
+
+def test_a_server_that_is_not_in_the_file_cannot_be_away():
+    """--down with a slip would tell where requests go while all are there."""
+    code, said, errors = tool("where", "--down", "two", "--down", "s9", "-",
+                              "h", "/shop/x", text=SHOP)
+    assert (code, said) == (3, "")
+    assert errors == ("clonectl-conf: --down: no server of -, and no clone id, "
+                      "is 's9'\n")
+    code, _, errors = tool("where", "--down", "ClusterAddress", "-", "h",
+                           "/shop/x", text=SHOP)
+    assert code == 3 and "'ClusterAddress'" in errors
+
+
 def test_a_file_that_is_not_there_is_told(workdir):
     path = os.path.join(workdir, "none.xml")
     for words in (["lint", path], ["where", path, "h", "/"],
