@@ -98,6 +98,31 @@ def test_each_failure_has_its_status(site, workdir):
         assert "usage: clonectl" in run(*words)
 
 
+def test_a_wrong_url_is_no_missing_member(httpd, site, workdir):
+    """404 is the handler's word for a member, and httpd's for a page."""
+    run = Command(workdir, httpd("", own=()).url + "/clone")
+    for words in (["status"], ["drain", "shop", "A"]):
+        said = run(*words, status=3)
+        assert "status 404" in said and "is the URL right?" in said
+    run = Command(workdir, site.url + "/clones")
+    assert "no such member" in run("status", "shop", "Z", status=5)
+
+
+@pytest.mark.parametrize("words, bad", [
+    (["--connect-timeout", "0", "status"], "above 0, not '0'"),
+    (["--connect-timeout", "nan", "status"], "above 0, not 'nan'"),
+    (["--connect-timeout", "1e99", "status"], "above 0, not '1e99'"),
+    (["wait", "shop", "A", "--timeout", "-5"], "0 or more, not '-5'"),
+    (["wait", "shop", "A", "--timeout", "inf"], "0 or more, not 'inf'"),
+    (["drain", "shop", "A", "--wait", "--quiet", "-1"], "0 or more, not '-1'"),
+    (["wait", "shop", "A", "--quiet", "soon"], "0 or more, not 'soon'"),
+])
+def test_seconds_are_refused_before_anybody_is_asked(workdir, words, bad):
+    url = f"http://127.0.0.1:{free_port()}/clones"
+    said = Command(workdir, url)(*words, status=2)
+    assert f"must be seconds, {bad}" in said
+
+
 def test_what_concerns_a_file_goes_to_another_program(workdir):
     run = Command(workdir)
     program = os.path.join(workdir, "clonectl-conf")
