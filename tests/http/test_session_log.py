@@ -2,9 +2,12 @@
 """What administrators see: variables, mod_status, and never a secret."""
 
 import base64
+import os
+import re
 
 import pytest
 
+from httpd import ROOT
 from session_site import (HERE, Site, login, login_conf, nodes_conf,
                           read_secrets, secret_file)
 
@@ -81,6 +84,16 @@ def test_mod_status_shows_nodes(httpd, workdir, memcacheds):
     assert told["SessionHANode0"].startswith("m1 up ")
     page = s.server.get("/status").text
     assert "<td>m2</td><td>w</td><td>up</td>" in page
+
+
+def test_every_line_of_mod_status_is_in_the_readme(httpd, workdir,
+                                                   memcacheds):
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        named = set(re.findall(r"`(SessionHA\w+)`", f.read()))
+    nodes = nodes_conf(memcacheds(1), secret_file(workdir))
+    for conf, few in ((nodes, 28), ("", 23)):
+        told = status_of(httpd(f"{conf}SessionHA On\n{STATUS}"))
+        assert set(told) <= named and len(told) >= few
 
 
 def leaks(text, secrets):
