@@ -3,13 +3,14 @@
 """Both benches in one go, on one page.
 
 usage: bench.py [--plan usual|quick|full] [--tools out/bench]
-                [--history bench/history.csv]
+                [--history bench/history.csv] [--write-doc]
 
 session_bench.py and router_bench.py run one after the other and leave what
 they always do. Then report.html is written to the folder of the tools, and the
 history grows by a line with the headline ratios (bench_history.py). A history
-that cannot be read stops this before anything is measured. Nothing else should
-run the while. MODULES, HTTPD and APXS as for the tests.
+that cannot be read stops this before anything is measured; with --write-doc
+both pages of docs are written, too. Nothing else should run the while. MODULES,
+HTTPD and APXS as for the tests.
 """
 
 import argparse
@@ -36,6 +37,7 @@ def parse(argv):
                                                      "bench"))
     ask.add_argument("--history", default=os.path.join(rivals.ROOT, "bench",
                                                        "history.csv"))
+    ask.add_argument("--write-doc", action="store_true")
     return ask.parse_args(argv)
 
 
@@ -59,6 +61,7 @@ def main(argv=None):
     try:
         bench_history.read(args.history)
         words = ["--plan", args.plan, "--tools", args.tools]
+        words += ["--write-doc"] if args.write_doc else []
         session = session_bench.bench(words)
         router = router_bench.bench(words, session.host)
         found = keep(session, router, args)

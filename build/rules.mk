@@ -330,7 +330,8 @@ $(OUT)/bench/mod_bench_app.so: bench/mod_bench_app.c $(OUT)/obj/flags
 # bench/history.csv.
 bench: all bench-tools
 	@MODULES=$(OUT)/modules $(PYTHON) bench/bench.py \
-	    --tools $(OUT)/bench --plan $(or $(BENCH),usual)
+	    --tools $(OUT)/bench --plan $(or $(BENCH),usual) \
+	    $(if $(WRITE_DOC),--write-doc)
 bench-session: all bench-tools
 	@MODULES=$(OUT)/modules $(PYTHON) bench/session_bench.py \
 	    --tools $(OUT)/bench --plan $(or $(BENCH),usual) \
