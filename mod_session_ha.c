@@ -26,6 +26,7 @@
  *   src/httpd/session_delta.c     the header with the application's changes
  *   src/httpd/session_fail.c      an error in an answer's place
  *   src/httpd/session_alarm.c     what is wrong is said once
+ *   src/httpd/session_unknown.c   sessions that nobody could say anything of
  *   src/httpd/session_status.c    the section on mod_status's page
  */
 #include <httpd.h>

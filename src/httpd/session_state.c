@@ -17,6 +17,7 @@
 #include "session_lock.h"
 #include "session_protocol.h"
 #include "session_rotate.h"
+#include "session_unknown.h"
 
 APLOG_USE_MODULE(session_ha);
 
@@ -136,33 +137,6 @@ static void find_cookies(search_t *search, session_state_t *state,
 
 /* ---- load ---------------------------------------------------------------- */
 
-static void say_unknown(request_rec *r)
-{
-    if (session_alarm_raise(&session_site()->counts->unknown,
-                            apr_time_now())) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0304)
-                      "nobody who could know this session answers; requests "
-                      "with such a session are %s until that changes",
-                      ha_conf_unknown_policy(session_conf_of(
-                          r->per_dir_config)) == HA_POLICY_FAIL
-                      ? "answered with 503, their cookies kept"
-                      : "served without it");
-        return;
-    }
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, HALOG(0305)
-                  "nobody who could know this session answers");
-}
-
-static void say_known(request_rec *r)
-{
-    if (session_alarm_end(&session_site()->counts->unknown,
-                          apr_time_now())) {
-        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, HALOG(0306)
-                      "sessions are answered for again, all of them in the "
-                      "last %d s", SESSION_CALM_SEC);
-    }
-}
-
 /* How far what was read is ahead of this host's clock. */
 static void note_clock(const session_state_t *state, request_rec *r)
 {
@@ -269,20 +243,19 @@ static void load_stored(session_state_t *state, const ha_sid_t *sid,
     }
     switch (result) {
     case HA_LOAD_HIT:
-        say_known(r);
+        session_unknown_end(r);
         note_found(state, sid, r);
         break;
     case HA_LOAD_MISS:
     case HA_LOAD_ENDED:
     case HA_LOAD_MOVED:
-        say_known(r);
+        session_unknown_end(r);
         note_gone(state, sid, result, r);
         break;
     case HA_LOAD_UNKNOWN:
     default:
         state->found = SESSION_UNKNOWN;
-        apr_atomic_inc64(&session_site()->counts->load_unknown);
-        say_unknown(r);
+        session_unknown_note(r);
         break;
     }
 }
@@ -306,8 +279,7 @@ static int is_admitted(session_state_t *state, const ha_sid_t *sid,
     case HA_LOCK_UNKNOWN:
     default:
         state->found = SESSION_UNKNOWN;
-        apr_atomic_inc64(&session_site()->counts->load_unknown);
-        say_unknown(r);
+        session_unknown_note(r);
         return 0;
     }
 }
