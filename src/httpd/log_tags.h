@@ -90,10 +90,11 @@
  * 0104 crit    SameSite=None without Secure
  * 0105 crit    mod_session_crypto is to encrypt what would be stored in clear
  * 0106 crit    memcached servers without a file of secrets
- * 0107 crit    the file of secrets cannot be read
- * 0108 crit    the file of secrets is readable by everybody
- * 0109 crit    the file of secrets holds something else
- * 0110 error   reload: the file of secrets is bad, the old secrets stay
+ * 0107 crit    the file of secrets cannot be read; error: on a reload
+ * 0108 crit    the file of secrets is readable by everybody; as 0107
+ * 0109 crit    the file of secrets holds something else; as 0107
+ * 0110 error   reload: the file of secrets is bad, the old ones stay, or
+ *              nothing is loaded and saved
  * 0111 warning reload: the size of the memory stays until a full restart
  * 0112 crit    shared memory cannot be made
  * 0113 crit    the store cannot be made

@@ -410,7 +410,7 @@ int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
      */
     if (is_fine && top->secret_file != NULL
         && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
-        is_fine = session_secret_read(&ring, top->secret_file, s, ptemp);
+        is_fine = session_secret_read(&ring, top->secret_file, 0, s, ptemp);
         ha_ring_wipe(&ring);
     }
     return is_fine ? OK : HTTP_INTERNAL_SERVER_ERROR;

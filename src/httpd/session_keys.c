@@ -69,6 +69,7 @@ static void put_keys(shelf_t *shelf, const session_ring_t *ring)
     keys->seal.ring = &keys->ring;
     keys->seal.encryption = ring->encryption;
     keys->since = ring->since;
+    keys->is_shut = ring->is_shut;
     /* A full barrier: who sees the number sees the entry. */
     apr_atomic_inc32(&shelf->count);
 }
@@ -137,20 +138,31 @@ const session_keys_t *session_keys(void)
 
 /* ---- the file ------------------------------------------------------------ */
 
+const char *session_keys_left(const session_ring_t *ring)
+{
+    return ring->is_shut ? "and no secrets were read before: requests are "
+                           "answered as if no node answered until it is "
+                           "mended"
+         : ring->is_read ? "the secrets read before stay in use"
+                         : "the random secret of before stays in use";
+}
+
 /* Read a file that has changed; a bad one changes nothing. */
 static void take_file(session_vault_t *vault, server_rec *s,
                       apr_pool_t *ptemp)
 {
     ha_ring_t ring;
 
-    if (!session_secret_read(&ring, vault->path, s, ptemp)) {
+    if (!session_secret_read(&ring, vault->path, 1, s, ptemp)) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HALOG(0171)
-                     "SessionHASecretFile %s has changed and is not taken, "
-                     "the secrets read before stay in use", vault->path);
+                     "SessionHASecretFile %s has changed and is not taken, %s",
+                     vault->path, session_keys_left(vault->latest));
     }
     else if (memcmp(&ring, &vault->latest->ring, sizeof(ring)) != 0) {
         vault->latest->ring = ring;
         vault->latest->since = apr_time_now();
+        vault->latest->is_read = 1;
+        vault->latest->is_shut = 0;
         put_keys(vault->shelf, vault->latest);
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HALOG(0172)
                      "SessionHASecretFile %s has changed and is taken: %u "

@@ -23,6 +23,8 @@ typedef struct session_keys_t {
     ha_ring_t ring;   /**< signs and verifies cookies */
     ha_seal_t seal;   /**< of that ring; seals and opens records */
     apr_time_t since; /**< when it came into use */
+    int is_shut;      /**< 1: it only stands in for a file that could not be
+                           read; nothing is loaded or saved */
 } session_keys_t;
 
 /** What outlives a graceful restart, in the parent. */
@@ -30,6 +32,8 @@ typedef struct session_ring_t {
     ha_ring_t ring;             /**< the latest; count 0: none yet */
     ha_encryption_e encryption; /**< asked for since then */
     apr_time_t since;           /**< when one of these changed last */
+    int is_read;                /**< 1: of a file; 0: random */
+    int is_shut;                /**< as in session_keys_t */
 } session_ring_t;
 
 /** The rings of one generation of children. */
@@ -55,6 +59,9 @@ apr_status_t session_keys_make(session_vault_t **vault,
  * @return valid for as long as the process lives
  */
 const session_keys_t *session_keys(void);
+
+/** @return what goes on when the file cannot be taken, for a log line */
+const char *session_keys_left(const session_ring_t *ring);
 
 /** Hook of the parent, every ten seconds: look at the file. */
 int session_keys_monitor(apr_pool_t *p, server_rec *s);

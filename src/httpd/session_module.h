@@ -96,6 +96,10 @@ typedef struct session_site_t {
 /** @return the site; NULL when no SessionHA On stands anywhere */
 session_site_t *session_site(void);
 
+/** Whether nothing may be loaded or saved: this child could not open the
+ * store, or there are no secrets to believe cookies by. */
+int session_is_shut(void);
+
 /** @return the record of a server, never NULL */
 session_server_t *session_server_of(const server_rec *s);
 

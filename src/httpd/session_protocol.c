@@ -110,7 +110,7 @@ ha_load_e session_protocol_load(ha_session_t **session,
     ha_load_e result;
 
     *session = NULL;
-    if (session_site()->is_broken || !fill_env(&env, state)) {
+    if (session_is_shut() || !fill_env(&env, state)) {
         return HA_LOAD_UNKNOWN;
     }
     env.noticed = &noticed;
@@ -129,7 +129,7 @@ ha_load_e session_protocol_follow(ha_late_t *late, session_state_t *state,
     ha_session_env_t env;
     ha_load_e result;
 
-    if (session_site()->is_broken || !fill_env(&env, state)) {
+    if (session_is_shut() || !fill_env(&env, state)) {
         return HA_LOAD_UNKNOWN;
     }
     env.deadline = env.now + session_protocol_load_time(state);
@@ -178,10 +178,10 @@ int session_protocol_env(ha_session_env_t *env, const session_state_t *state,
     apr_interval_time_t budget = budget_of(state);
     apr_interval_time_t left = budget - state->spent;
 
-    if (session_site()->is_broken || !fill_env(env, state)) {
+    if (session_is_shut() || !fill_env(env, state)) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, HALOG(0308)
-                      "no random bytes or no store: the session is not "
-                      "saved");
+                      "no random bytes, no store or no secrets: the session "
+                      "is not saved");
         return 0;
     }
     if (left < budget - LOAD_SHARE(budget)) {

@@ -9,8 +9,8 @@
 
 APLOG_USE_MODULE(session_ha);
 
-int session_secret_read(ha_ring_t *ring, const char *path, server_rec *s,
-                        apr_pool_t *ptemp)
+int session_secret_read(ha_ring_t *ring, const char *path, int is_up,
+                        server_rec *s, apr_pool_t *ptemp)
 {
     ha_secret_fault_t fault;
 
@@ -18,18 +18,21 @@ int session_secret_read(ha_ring_t *ring, const char *path, server_rec *s,
     case HA_SECRET_OK:
         return 1;
     case HA_SECRET_UNREADABLE:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, fault.rv, s, HALOG(0107)
+        ap_log_error(APLOG_MARK, is_up ? APLOG_ERR : APLOG_CRIT, fault.rv, s,
+                     HALOG(0107)
                      "SessionHASecretFile %s cannot be read as a file of at "
                      "most %d bytes", path, HA_SECRET_FILE_MAX);
         return 0;
     case HA_SECRET_EXPOSED:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0108)
+        ap_log_error(APLOG_MARK, is_up ? APLOG_ERR : APLOG_CRIT, 0, s,
+                     HALOG(0108)
                      "SessionHASecretFile %s may be read or written by every "
                      "user of this host, who could then forge sessions: "
                      "chmod 600", path);
         return 0;
     default:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0109)
+        ap_log_error(APLOG_MARK, is_up ? APLOG_ERR : APLOG_CRIT, 0, s,
+                     HALOG(0109)
                      "SessionHASecretFile %s, line %u: %s; it takes one "
                      "secret a line, as `openssl rand -base64 32` prints "
                      "them", path, fault.line, ha_ring_name(fault.ring));

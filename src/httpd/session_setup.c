@@ -28,7 +28,7 @@
 APLOG_USE_MODULE(session_ha);
 
 /* Raise the number when the layout of anything kept changes. */
-#define KEPT_KEY "mod_session_ha kept 9"
+#define KEPT_KEY "mod_session_ha kept 10"
 
 typedef struct kept_t {
     ha_shm_t *shm;            /* NULL until the shm store is first used */
@@ -46,6 +46,11 @@ static session_site_t *the_site;
 session_site_t *session_site(void)
 {
     return the_site;
+}
+
+int session_is_shut(void)
+{
+    return the_site->is_broken || session_keys()->is_shut;
 }
 
 /* ---- events of the store ------------------------------------------------ */
@@ -194,27 +199,57 @@ static int make_random_ring(ha_ring_t *ring, server_rec *s)
     return 1;
 }
 
+/* Whether a restart brings this configuration, to a server that serves. */
+static int is_up(void)
+{
+    return ap_state_query(AP_SQ_CONFIG_GEN) > 1;
+}
+
+/*
+ * A file that a server in service cannot read. What was read before, or the
+ * random secret that sessions in shared memory were made with, stays. Nothing
+ * else may sign: other web servers would not believe it, and a secret that
+ * nobody chose would look like the file's. It stands in, and all is shut.
+ */
+static int stand_in(ha_ring_t *ring, kept_t *kept, server_rec *s,
+                    const session_server_t *top)
+{
+    session_ring_t *before = &kept->ring;
+    int is_fine = 1;
+
+    before->is_shut = !before->is_read && (top->nodes != NULL
+                      || before->is_shut || before->ring.count == 0);
+    if (before->ring.count == 0) {
+        is_fine = make_random_ring(ring, s);
+    }
+    else {
+        *ring = before->ring;
+    }
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HALOG(0110)
+                 "SessionHASecretFile %s: not taken, %s", top->secret_file,
+                 session_keys_left(before));
+    return is_fine;
+}
+
 /* The file's secrets, or those of before when it is bad now; without a file
  * random ones. */
 static int make_ring(kept_t *kept, server_rec *s,
                      const session_server_t *top, apr_pool_t *ptemp)
 {
-    int is_first = kept->ring.ring.count == 0;
     ha_ring_t ring = kept->ring.ring;
     int is_fine = 1;
 
-    if (top->secret_file != NULL) {
-        is_fine = session_secret_read(&ring, top->secret_file, s, ptemp);
-        if (!is_fine && !is_first) {
-            ring = kept->ring.ring;
-            is_fine = 1;
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HALOG(0110)
-                         "SessionHASecretFile %s: not taken, the secrets read "
-                         "before stay in use", top->secret_file);
-        }
+    if (top->secret_file == NULL) {
+        is_fine = ring.count > 0 || make_random_ring(&ring, s);
+        kept->ring.is_shut = 0;
     }
-    else if (is_first) {
-        is_fine = make_random_ring(&ring, s);
+    else if (session_secret_read(&ring, top->secret_file, is_up(), s,
+                                 ptemp)) {
+        kept->ring.is_read = 1;
+        kept->ring.is_shut = 0;
+    }
+    else {
+        is_fine = is_up() && stand_in(&ring, kept, s, top);
     }
     if (is_fine) {
         keep_ring(&kept->ring, &ring, session_check_encryption(top));
@@ -379,7 +414,7 @@ int session_setup_post_config(apr_pool_t *pconf, apr_pool_t *plog,
         /* This configuration is thrown away; a bad file ends the start on
          * the terminal, not in a log. */
         int is_fine = top->secret_file == NULL
-            || session_secret_read(&ring, top->secret_file, s, ptemp);
+            || session_secret_read(&ring, top->secret_file, 0, s, ptemp);
 
         ha_ring_wipe(&ring);
         return is_fine ? OK : HTTP_INTERNAL_SERVER_ERROR;

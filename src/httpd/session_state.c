@@ -130,7 +130,13 @@ static void find_cookies(search_t *search, session_state_t *state,
                                ha_conf_cookie_name(&state->conf), try_cookie,
                                search);
     state->found = seen > 0 ? SESSION_REFUSED : SESSION_NONE;
-    if (seen > 0 && search->count == 0) {
+    if (seen > 0 && session_keys()->is_shut) {
+        /* A cookie that another web server signed may well be good. */
+        search->count = 0;
+        state->found = SESSION_UNKNOWN;
+        session_unknown_note(r);
+    }
+    else if (seen > 0 && search->count == 0) {
         apr_atomic_inc64(&session_site()->counts->load_refused);
     }
 }
