@@ -87,6 +87,8 @@ static void register_hooks(apr_pool_t *p)
     clone_config_socket_register();
     ap_hook_pre_config(clone_config_prepare, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(clone_server_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(clone_cookie_hooks_check, NULL, NULL,
+                         APR_HOOK_MIDDLE);
     ap_hook_post_config(clone_config_start, NULL, balancer,
                         APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(clone_config_child, balancer, NULL, APR_HOOK_LAST);

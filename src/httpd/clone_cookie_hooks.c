@@ -31,43 +31,89 @@ APLOG_USE_MODULE(proxy_balancer_clone);
  * retains it while the module is unloaded and loaded again. */
 static ha_ring_t *ring;
 
+/* 1: there is to be a ring, and none could ever be read. A cookie without a
+ * signature would be believed and given out instead, so none is. */
+static int is_shut;
+
 static const ha_ring_t *ring_or_none(void)
 {
     return ring != NULL && ring->count > 0 ? ring : NULL;
 }
 
+/* Whether a restart brings this configuration, to a server that serves. */
+static int is_up(void)
+{
+    return ap_state_query(AP_SQ_CONFIG_GEN) > 1;
+}
+
+/* Say what is wrong: at error where the server goes on. */
 static void complain(const char *path, ha_secret_e result,
                      const ha_secret_fault_t *fault, server_rec *s)
 {
     switch (result) {
     case HA_SECRET_UNREADABLE:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, fault->rv, s, CRLOG(0121)
+        ap_log_error(APLOG_MARK, is_up() ? APLOG_ERR : APLOG_CRIT, fault->rv,
+                     s, CRLOG(0121)
                      "ProxyCloneCookieSecretFile %s cannot be read as a file "
                      "of at most %d bytes", path, HA_SECRET_FILE_MAX);
         break;
     case HA_SECRET_EXPOSED:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, CRLOG(0122)
+        ap_log_error(APLOG_MARK, is_up() ? APLOG_ERR : APLOG_CRIT, 0, s,
+                     CRLOG(0122)
                      "ProxyCloneCookieSecretFile %s may be read or written by "
                      "every user of this host: chmod 600", path);
         break;
     default:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, CRLOG(0123)
-                     "ProxyCloneCookieSecretFile %s, line %u: %s", path,
-                     fault->line, ha_ring_name(fault->ring));
+        ap_log_error(APLOG_MARK, is_up() ? APLOG_ERR : APLOG_CRIT, 0, s,
+                     CRLOG(0123)
+                     "ProxyCloneCookieSecretFile %s, line %u: %s; it takes "
+                     "one secret a line, as `openssl rand -base64 32` prints "
+                     "them", path, fault->line, ha_ring_name(fault->ring));
         break;
     }
+}
+
+static int read_ring(ha_ring_t *fresh, const char *path, server_rec *s,
+                     apr_pool_t *ptemp)
+{
+    ha_secret_fault_t fault;
+    ha_secret_e result = ha_secret_read(fresh, &fault, path, ptemp);
+
+    if (result != HA_SECRET_OK) {
+        complain(path, result, &fault, s);
+    }
+    return result == HA_SECRET_OK;
+}
+
+static const char *path_of(const server_rec *s)
+{
+    const clone_server_t *server = ap_get_module_config(
+        s->module_config, &proxy_balancer_clone_module);
+
+    return server->conf->secret_file;
+}
+
+int clone_cookie_hooks_check(apr_pool_t *pconf, apr_pool_t *plog,
+                             apr_pool_t *ptemp, server_rec *s)
+{
+    ha_ring_t fresh;
+    int is_fine = 1;
+
+    if (path_of(s) != NULL
+        && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
+        is_fine = read_ring(&fresh, path_of(s), s, ptemp);
+        ha_ring_wipe(&fresh);
+    }
+    return is_fine ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 int clone_cookie_hooks_open(apr_pool_t *pconf, apr_pool_t *plog,
                             apr_pool_t *ptemp, server_rec *s)
 {
-    const clone_server_t *server = ap_get_module_config(
-        s->module_config, &proxy_balancer_clone_module);
-    const char *path = server->conf->secret_file;
-    ha_secret_fault_t fault;
-    ha_secret_e result;
+    const char *path = path_of(s);
     ha_ring_t fresh;
 
+    is_shut = 0;
     ring = ap_retained_data_get(KEPT_KEY);
     if (ring == NULL) {
         ring = ap_retained_data_create(KEPT_KEY, sizeof(*ring));
@@ -76,19 +122,22 @@ int clone_cookie_hooks_open(apr_pool_t *pconf, apr_pool_t *plog,
         ha_ring_wipe(ring);
         return OK;
     }
-    result = ha_secret_read(&fresh, &fault, path, ptemp);
-    if (result == HA_SECRET_OK) {
+    if (read_ring(&fresh, path, s, ptemp)) {
         memcpy(ring, &fresh, sizeof(*ring));
         ha_ring_wipe(&fresh);
         return OK;
     }
-    complain(path, result, &fault, s);
-    if (ring->count == 0) {
+    if (!is_up()) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     /* A server that is up would end here, for a file that can be mended. */
+    is_shut = ring->count == 0;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, CRLOG(0125)
-                 "the secrets of before sign and verify on");
+                 "ProxyCloneCookieSecretFile %s: not taken, %s", path,
+                 is_shut ? "and no secrets were read before: the router's own "
+                           "cookies are neither believed nor set until a "
+                           "reload can read it"
+                         : "the secrets read before stay in use");
     return OK;
 }
 
@@ -158,8 +207,11 @@ void clone_cookie_hooks_read(clone_request_t *req, request_rec *r)
     if (cookie == NULL) {
         return;
     }
-    req->route_cookie = cookie;
     req->is_session_ha = is_session_ha(r, cookie->name, &list, &tag) != 0;
+    if (is_shut && !req->is_session_ha) {
+        return;
+    }
+    req->route_cookie = cookie;
     if (!(req->is_session_ha ? read_list(&ids, list, tag, r)
                              : read_own(&ids, cookie, r))) {
         return;

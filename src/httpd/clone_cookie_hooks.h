@@ -12,6 +12,11 @@
 #include "clone_answer.h"
 #include "clone_request.h"
 
+/** check_config: refuse a bad file of secrets where that is only a test, so
+ * that `apachectl graceful` does. A start reads it in post_config. */
+int clone_cookie_hooks_check(apr_pool_t *pconf, apr_pool_t *plog,
+                             apr_pool_t *ptemp, server_rec *s);
+
 /** post_config: read the file of secrets. */
 int clone_cookie_hooks_open(apr_pool_t *pconf, apr_pool_t *plog,
                             apr_pool_t *ptemp, server_rec *s);

@@ -114,6 +114,46 @@ static int is_open_to_all(const server_rec *s)
     return clone_server_conf_removal(server->conf) == CLONE_REMOVAL_NONE;
 }
 
+/* The method that the administrator chose, or mod_proxy's own default. */
+static proxy_balancer_method *base_of(const proxy_balancer *balancer)
+{
+    if (balancer->lbmethod != NULL && !is_ours(balancer)) {
+        return balancer->lbmethod;
+    }
+    return ap_lookup_provider(PROXY_LBMETHOD, DEFAULT_BASE, "0");
+}
+
+static int refuse_baseless(const place_t *place, apr_pool_t *p)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, place->s, CRLOG(0103)
+                 "%s: %s: there is no lbmethod " DEFAULT_BASE " for requests "
+                 "without a session; load mod_lbmethod_byrequests",
+                 where(place, p), place->balancer->s->name);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+static int check_balancing(server_rec *s, const char *at, const char *what)
+{
+    if (ap_find_linked_module("mod_proxy_balancer.c") != NULL) {
+        return OK;
+    }
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, CRLOG(0106)
+                 "%s: %s is to be routed, but mod_proxy_balancer is not "
+                 "loaded, and every request would be answered with 503: add "
+                 "LoadModule proxy_balancer_module", at, what);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* What has to be loaded for a balancer that is to be routed. */
+static int check_modules(const place_t *place, apr_pool_t *p)
+{
+    int rc = check_balancing(place->s, where(place, p),
+                             place->balancer->s->name);
+
+    return rc == OK && base_of(place->balancer) == NULL
+               ? refuse_baseless(place, p) : rc;
+}
+
 static int check_one(place_t *place, apr_pool_t *p)
 {
     if (place->conf.routing == 0 && is_ours(place->balancer)) {
@@ -152,13 +192,19 @@ static int check_one(place_t *place, apr_pool_t *p)
                      place->balancer->s->sticky);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    return OK;
+    return is_ours(place->balancer)
+           || (clone_conf_routing(&place->conf) && is_sticky(place))
+               ? check_modules(place, p) : OK;
 }
 
 int clone_server_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                        server_rec *s)
 {
-    return visit_all(s, ptemp, check_one);
+    const clone_config_t *config = clone_config_of(s);
+    int rc = config != NULL ? check_balancing(s, "ProxyCloneConfig",
+                                              config->path) : OK;
+
+    return rc == OK ? visit_all(s, ptemp, check_one) : rc;
 }
 
 static clone_known_t *known_of(const server_rec *s, const char *name)
@@ -201,15 +247,6 @@ static const proxy_balancer *find_model(const place_t *place)
         }
     }
     return NULL;
-}
-
-/* The method that the administrator chose, or mod_proxy's own default. */
-static proxy_balancer_method *base_of(const proxy_balancer *balancer)
-{
-    if (balancer->lbmethod != NULL && !is_ours(balancer)) {
-        return balancer->lbmethod;
-    }
-    return ap_lookup_provider(PROXY_LBMETHOD, DEFAULT_BASE, "0");
 }
 
 /* Whether lbmethod=clone holds, said here or in the main server. */
@@ -280,12 +317,7 @@ static int install_one(place_t *place, apr_pool_t *pconf)
         known->is_wanted = is_asked || known->is_chosen;
     }
     if (known->is_wanted && known->base == NULL) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, place->s, CRLOG(0103)
-                     "%s: %s: there is no lbmethod " DEFAULT_BASE " for "
-                     "requests without a session; load "
-                     "mod_lbmethod_byrequests", where(place, pconf),
-                     balancer->s->name);
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return refuse_baseless(place, pconf);
     }
     if (known->is_wanted) {
         clone_server_t *server = ap_get_module_config(

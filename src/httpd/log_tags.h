@@ -22,12 +22,17 @@
  * 0103 crit    no lbmethod to fall back on: mod_lbmethod_byrequests is missing
  * 0104 info    start: a balancer is routed by clone, over which lbmethod
  * 0105 warning BalancerPersist brought back a state without clone routing
+ * 0106 crit    a balancer is to be routed without mod_proxy_balancer
  * 0120 crit    no memory or no random bytes for clone ids that are learned
- * 0121 crit    the file of secrets for the route cookie cannot be read
- * 0122 crit    the file of secrets for the route cookie is open to everybody
- * 0123 crit    the file of secrets for the route cookie holds something else
+ * 0121 crit    the file of secrets for the route cookie cannot be read;
+ *              error: on a reload
+ * 0122 crit    the file of secrets for the route cookie is open to everybody;
+ *              as 0121
+ * 0123 crit    the file of secrets for the route cookie holds something else;
+ *              as 0121
  * 0124 crit    the route cookie has the name of the session cookie
- * 0125 error   reload: the file of secrets is bad, the old secrets stay
+ * 0125 error   reload: the file of secrets is bad, the old ones stay, or
+ *              cookies are neither believed nor set
  * 0130 crit    shared memory for failures cannot be made
  * 0150 crit    members get private headers, and clients may send them
  * 0151 debug   private headers of a client are removed
