@@ -291,6 +291,21 @@ static char *renewed_list(const clone_answer_t *answer)
     return clone_cookie_write_list(list, count, p);
 }
 
+/* A shared cache that keeps this answer sends all to one clone. */
+static void mark_private(request_rec *r)
+{
+    apr_table_t *headers = r->headers_out;
+    const char *control = apr_table_get(r->err_headers_out, "Cache-Control");
+
+    if (control != NULL) {
+        headers = r->err_headers_out;
+    }
+    control = apr_table_get(headers, "Cache-Control");
+    if (control == NULL || !ap_find_token(r->pool, control, "private")) {
+        apr_table_mergen(headers, "Cache-Control", "private");
+    }
+}
+
 static void set_own(const clone_answer_t *answer, const char *list)
 {
     const clone_cookie_conf_t *conf = answer->req->route_cookie;
@@ -315,10 +330,7 @@ static void set_own(const clone_answer_t *answer, const char *list)
                                ring_or_none(), r->pool);
     apr_table_addn(r->err_headers_out, "Set-Cookie", clone_cookie_set(
         conf, value, strcmp(ap_http_scheme(r), "https") == 0, r->pool));
-    /* A shared cache that keeps this answer sends all to one clone. */
-    apr_table_mergen(apr_table_get(r->err_headers_out, "Cache-Control") != NULL
-                     ? r->err_headers_out : r->headers_out,
-                     "Cache-Control", "private");
+    mark_private(r);
 }
 
 static void set_session_ha(const clone_answer_t *answer, const char *list,

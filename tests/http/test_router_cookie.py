@@ -67,6 +67,16 @@ def test_a_client_stays_with_the_clone_of_its_first_answer(site):
             assert answer.json["clone"] == first.json["clone"]
 
 
+@pytest.mark.parametrize("said, sent", [
+    ("private", "private"), ("max-age=9", "max-age=9, private")])
+def test_an_answer_is_private_once(site, said, sent):
+    for clone in site.clones.values():
+        clone.behave(f"header Cache-Control {said}")
+    answer = site.get("/")
+    assert answer.all("Set-Cookie")
+    assert answer.all("Cache-Control") == [sent]
+
+
 def test_after_a_fail_over_the_client_stays_where_it_went(site):
     jar = Jar()
     first, _ = ask(site, jar)

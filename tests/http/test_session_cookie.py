@@ -95,6 +95,7 @@ def test_an_answer_that_sets_the_cookie_is_private(site, jar):
     assert "max-age=60" in first.header("Cache-Control")
     again = s.server.get("/cgi-bin/public", jar=jar)
     assert again.header("Cache-Control") == "max-age=60"
+    assert s.set(Jar(), a=1).all("Cache-Control") == ["no-cache, private"]
 
 
 def test_the_cookie_of_a_redirect_and_of_an_error_is_sent(site):
