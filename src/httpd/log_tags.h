@@ -108,6 +108,7 @@
  * 0116 crit    the system gives no random bytes for a secret
  * 0117 crit    a child could not open the store
  * 0120 crit    more copies needed than there are
+ * 0121 warning a directive does nothing without SessionHA On
  * 0130 crit    SessionHAZone names a zone that no node is in
  * 0131 crit    SessionHAFarWrites async without SessionHAZone
  * 0140 warning another web server is set up otherwise

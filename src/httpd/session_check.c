@@ -182,6 +182,14 @@ static int check_crypto(server_rec *s, const session_server_t *top,
     return 0;
 }
 
+/* Warnings are for the test of a configuration and for the one that is used;
+ * a start reads it twice. */
+static int is_to_warn(void)
+{
+    return ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST
+        || ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG;
+}
+
 /* ---- contradictions ----------------------------------------------------- */
 
 /* "file:line" of the virtual host, for messages. */
@@ -390,6 +398,31 @@ static int check_far_writes(server_rec *s, const session_server_t *top)
     return 1;
 }
 
+/* A directive of ours that does nothing without SessionHA On. */
+static int find_idle(void *ctx, const ap_directive_t *directive)
+{
+    const ap_directive_t **found = ctx;
+
+    if (strncasecmp(directive->directive, "SessionHA", 9) != 0
+        || directive->directive[9] == '\0') {
+        return 0;
+    }
+    *found = directive;
+    return 1;
+}
+
+static void warn_of_idle(server_rec *s)
+{
+    const ap_directive_t *found = NULL;
+
+    if (is_to_warn() && visit(ap_conftree, find_idle, &found)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0121)
+                     "%s at %s:%d does nothing: SessionHA On stands nowhere, "
+                     "and no session is kept here", found->directive,
+                     found->filename, found->line_num);
+    }
+}
+
 int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s)
 {
@@ -398,6 +431,7 @@ int session_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     int is_fine;
 
     if (!session_check_is_used(s)) {
+        warn_of_idle(s);
         return OK;
     }
     is_fine = check_session_module(s) && check_nodes(s, top)

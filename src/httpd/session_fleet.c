@@ -106,7 +106,7 @@ static void name_self(duty_t *duty, const server_rec *s, apr_pool_t *pconf)
     duty->self.id = span_of_text(duty->id);
 }
 
-static unsigned int most_replicas(const server_rec *s, unsigned int nodes)
+unsigned int session_fleet_replicas(const server_rec *s, unsigned int nodes)
 {
     unsigned int most = 1;
 
@@ -135,7 +135,7 @@ static void fill_list(ha_fleet_list_t *list, const server_rec *s,
     }
     list->nodes = nodes;
     list->count = (unsigned int)from->nelts;
-    list->replicas = most_replicas(s, list->count);
+    list->replicas = session_fleet_replicas(s, list->count);
 }
 
 /* ---- earlier lists, in the parent --------------------------------------- */

@@ -41,6 +41,9 @@ apr_status_t session_fleet_prepare(session_site_t *site,
                                    const ha_ring_t *ring, apr_pool_t *pconf,
                                    apr_pool_t *ptemp);
 
+/** @return the most copies that a session of any server has */
+unsigned int session_fleet_replicas(const server_rec *s, unsigned int nodes);
+
 /**
  * Tell and listen from now on, in a child, behind the requests.
  *

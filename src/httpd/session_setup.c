@@ -55,18 +55,46 @@ int session_is_shut(void)
 
 /* ---- events of the store ------------------------------------------------ */
 
+/* What becomes of the sessions of a node: whether there is another one to
+ * keep them, and whether that has copies. */
+static const char *fate_of(const server_rec *s, ha_event_e kind)
+{
+    static const struct {
+        const char *down;
+        const char *empty;
+        const char *garbage;
+    } words[] = {
+        { "its sessions are read and kept elsewhere",
+          "its sessions are read elsewhere and copied back, at the latest "
+          "when used", "the other copies are used" },
+        { "its sessions have no other copy and cannot be read until it "
+          "answers", "its sessions had no other copy and are lost",
+          "there are no other copies" },
+        { "it is the only node: sessions can be neither read nor kept until "
+          "it answers", "it is the only node, and all sessions are lost",
+          "it is the only node" }
+    };
+    const apr_array_header_t *nodes = session_server_of(s)->nodes;
+    unsigned int count = nodes != NULL ? (unsigned int)nodes->nelts : 1;
+    int i = count == 1 ? 2 : session_fleet_replicas(s, count) == 1;
+
+    return kind == HA_EVENT_DOWN ? words[i].down
+         : kind == HA_EVENT_GARBAGE ? words[i].garbage : words[i].empty;
+}
+
 static void tell(void *ctx, const ha_event_t *event)
 {
     server_rec *s = ctx;
     int len = (int)event->node.len;
     const char *node = event->node.data;
+    const char *fate = fate_of(s, event->kind);
 
     switch (event->kind) {
     case HA_EVENT_DOWN:
         ap_log_error(APLOG_MARK, APLOG_WARNING, event->rv, s, HALOG(0212)
                      "node %.*s: no answer %d times, the last in %d ms; "
-                     "marked down, its sessions are read and kept elsewhere",
-                     len, node, event->failures, event->waited_msec);
+                     "marked down, %s", len, node, event->failures,
+                     event->waited_msec, fate);
         break;
     case HA_EVENT_UP:
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HALOG(0211)
@@ -76,15 +104,13 @@ static void tell(void *ctx, const ha_event_t *event)
     case HA_EVENT_RESTARTED:
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0213)
                      "node %.*s: was restarted and is empty, %d s after it "
-                     "was last heard of; its sessions are read elsewhere and "
-                     "copied back, at the latest when used", len, node,
-                     event->away_sec);
+                     "was last heard of; %s", len, node, event->away_sec,
+                     fate);
         break;
     case HA_EVENT_FLUSHED:
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HALOG(0215)
                      "node %.*s: somebody had it forget everything "
-                     "(flush_all); its sessions are read elsewhere and copied "
-                     "back when used", len, node);
+                     "(flush_all); %s", len, node, fate);
         break;
     case HA_EVENT_FULL:
         ap_log_error(APLOG_MARK, APLOG_ERR, event->rv, s, HALOG(0210)
@@ -96,7 +122,7 @@ static void tell(void *ctx, const ha_event_t *event)
     default:
         ap_log_error(APLOG_MARK, APLOG_WARNING, event->rv, s, HALOG(0214)
                      "node %.*s: an answer makes no sense, connection "
-                     "closed; the other copies are used", len, node);
+                     "closed; %s", len, node, fate);
         break;
     }
 }
@@ -165,8 +191,10 @@ static int make_memory(kept_t *kept, server_rec *s,
     }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HALOG(0112)
-                     "shared memory for sessions cannot be made (%"
-                     APR_SIZE_T_FMT " bytes)", size);
+                     "shared memory for sessions cannot be made%s",
+                     top->nodes != NULL ? ""
+                     : apr_psprintf(pprocess, ": SessionHAMemory asks for %"
+                                    APR_SIZE_T_FMT " bytes", size));
     }
     return rv == APR_SUCCESS;
 }
@@ -336,19 +364,25 @@ static void say_start(const session_site_t *site,
         "in clear", "encrypted", "encrypted, and still read in clear"
     };
     const char *how = words[session_check_encryption(top)];
+    unsigned int zones;
+    unsigned int copies;
 
     if (site->shm != NULL) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, site->server, HALOG(0114)
                      "sessions are kept in %" APR_SIZE_T_FMT " bytes of "
-                     "shared memory, %s: sessions end with this host",
+                     "shared memory, %s: they outlive restarts, and end when "
+                     "httpd is stopped",
                      ha_shm_size(site->shm), how);
         return;
     }
+    zones = count_zones(site->store);
+    copies = ha_server_conf_replicas(&top->conf, site->store->count);
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, site->server, HALOG(0115)
-                 "sessions are kept on %u memcached nodes in %u zones, each "
-                 "in %u copies, %s", site->store->count,
-                 count_zones(site->store),
-                 ha_server_conf_replicas(&top->conf, site->store->count), how);
+                 "sessions are kept on %u memcached node%s in %u zone%s, each "
+                 "in %u cop%s, %s", site->store->count,
+                 site->store->count == 1 ? "" : "s", zones,
+                 zones == 1 ? "" : "s", copies, copies == 1 ? "y" : "ies",
+                 how);
 }
 
 static int has_exclusive(apr_pool_t *ptemp)

@@ -213,3 +213,29 @@ def test_two_servers_change_one_session_at_once(cluster, jar, httpd):
     assert not failed
     wanted = {f"{n}{i}": str(i) for n in "abc" for i in range(15)}
     assert other.session(jar) == {"base": "1", **wanted}
+
+
+@pytest.mark.parametrize("count, conf, down, empty", [
+    (1, "", "it is the only node: sessions can be neither read nor kept until "
+     "it answers", "it is the only node, and all sessions are lost"),
+    (2, "SessionHAReplicas 1\n", "its sessions have no other copy and cannot "
+     "be read until it answers", "its sessions had no other copy and are lost"),
+    (2, "", "its sessions are read and kept elsewhere",
+     "its sessions are read elsewhere and copied back"),
+])
+def test_what_is_said_of_a_dead_node_is_what_becomes_of_its_sessions(
+        cluster, jar, count, conf, down, empty):
+    s = cluster(count, conf)
+    s.log.allow("HA0304|HA0401|HA0410|HA0306")
+    s.set(jar, a=1)
+    node = s.nodes[0]
+    node.kill9()
+
+    def is_said():
+        s.set(Jar(), a=1)
+        return s.log.has("HA0212")
+
+    wait_until(is_said, 20, "a node marked down")
+    assert "marked down, " + down in s.log.expect("HA0212")
+    node.start()
+    assert empty in s.log.expect("HA0213", timeout=30)

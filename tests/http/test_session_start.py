@@ -454,7 +454,8 @@ def test_another_size_of_memory_takes_a_full_restart(httpd, jar):
 
 def test_the_start_says_where_sessions_live(httpd, workdir):
     shm = httpd("SessionHA On\n")
-    assert "sessions end with this host" in shm.log.expect("HA0114")
+    assert "they outlive restarts, and end when httpd is stopped" in \
+        shm.log.expect("HA0114")
     conf = "\n".join(f"SessionHAServer name=n{i} zone=z{i % 2} "
                      f"address=127.0.0.1:{free_port()}" for i in range(3))
     mc = httpd(f"SessionHA On\n{conf}\n"
@@ -462,12 +463,38 @@ def test_the_start_says_where_sessions_live(httpd, workdir):
     assert "3 memcached nodes in 2 zones, each in 2 copies" \
         in mc.log.expect("HA0115")
     mc.log.allow("HA0212")
+    one = httpd(f"SessionHA On\n{SERVER}\n"
+                f"SessionHASecretFile {secret_file(workdir)}\n", name="one")
+    assert "on 1 memcached node in 1 zone, each in 1 copy, in clear" \
+        in one.log.expect("HA0115")
+    one.log.allow("HA0212")
 
 
 def test_without_session_ha_nothing_is_opened(httpd):
     server = httpd(f"{SERVER}\n")
+    server.log.expect("HA0121")
     assert server.get("/").status in (200, 403, 404)
     assert not server.log.has("HA011")
+
+
+@pytest.mark.parametrize("conf", [
+    SERVER, "SessionHAMemory 4000000\nSessionHAEncryption On",
+    "SessionHASecretFile nowhere", "<Location /x>\nSessionHACookieName C\n"
+    "SessionHA Off\n</Location>",
+    "<VirtualHost *>\nSessionHAReplicas 1\n</VirtualHost>"])
+def test_directives_that_do_nothing_are_named_once(httpd, conf):
+    server = httpd(conf + "\n", start=False)
+    name = re.findall(r"SessionHA[A-Z]\w+", conf)[0]
+    said = rf"HA0121: {name} at \S+:\d+ does nothing: SessionHA On stands"
+    code, text = server.configtest()
+    assert code == 0 and len(re.findall(said, text)) == 1, text
+    server.start()
+    for count in (1, 2):
+        server.log.expect(said)
+        assert len(re.findall(said, server.log.text)) == count
+        server.graceful()
+    assert server.configtest("SessionHA Off\n".replace("Off", "On"))[1] \
+        .count("HA0121") == 0
 
 
 def test_encryption_in_an_overlapping_section_refuses_the_request(
