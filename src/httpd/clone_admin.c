@@ -161,14 +161,24 @@ static const char *read_question(question_t *question, request_rec *r)
 }
 
 /* Why nobody was found, for 404. */
+static const char *name_missing(const apr_array_header_t *census,
+                                const char *balancer, const char *member,
+                                apr_pool_t *p)
+{
+    return clone_census_has(census, balancer)
+               ? apr_psprintf(p, "no such member in %s: '%s'", balancer,
+                              member != NULL ? member : "")
+               : apr_psprintf(p, "no such balancer: '%s'", balancer);
+}
+
 static const char *missing(const clone_view_t *view,
-                           const question_t *question)
+                           const question_t *question, apr_pool_t *p)
 {
     if (view->sights->nelts > 0 || question->balancer == NULL) {
         return NULL;
     }
-    return clone_census_has(view->census, question->balancer)
-               ? "no such member" : "no such balancer";
+    return name_missing(view->census, question->balancer, question->member,
+                        p);
 }
 
 static int answer_member(request_rec *r, int status,
@@ -247,7 +257,7 @@ static int wait_for(request_rec *r, const question_t *question)
         return refuse(r, HTTP_SERVICE_UNAVAILABLE, "too many are waiting");
     }
     if (view->sights->nelts == 0) {
-        return refuse(r, HTTP_NOT_FOUND, missing(view, question));
+        return refuse(r, HTTP_NOT_FOUND, missing(view, question, r->pool));
     }
     return answer_member(
         r, APR_ARRAY_IDX(view->sights, 0, clone_sight_t).why == 0
@@ -267,7 +277,7 @@ static int show(request_rec *r)
         return wait_for(r, &question);
     }
     view = look(&question, r->pool);
-    error = missing(view, &question);
+    error = missing(view, &question, r->pool);
     if (error != NULL) {
         return refuse(r, HTTP_NOT_FOUND, error);
     }
@@ -467,13 +477,14 @@ static int obey(request_rec *r, const command_t *command)
 
     if (person == NULL) {
         return refuse(r, HTTP_NOT_FOUND,
-                      clone_census_has(census, command->balancer)
-                          ? "no such member" : "no such balancer");
+                      name_missing(census, command->balancer, command->member,
+                                   r->pool));
     }
     rc = change(r, person, command);
     if (rc == HTTP_CONFLICT) {
         return refuse(r, rc, "it is the last member that takes new sessions; "
-                             "force is needed");
+                             "to do it nevertheless say \"force\": true, "
+                             "clonectl --force");
     }
     if (rc != OK) {
         return refuse(r, rc, "the balancer is locked");

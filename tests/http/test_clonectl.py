@@ -63,7 +63,8 @@ def test_a_member_is_taken_out_and_back(site, workdir):
                "--timeout", "20").rstrip().endswith("yes")
     assert "stopped" in run("stop", "shop", "A")
     assert site.admin.member("A")["flags"] == "NS"
-    assert "last member" in run("drain", "shop", "B", status=6)
+    said = run("drain", "shop", "B", status=6)
+    assert "last member" in said and "--force" in said
     assert "draining" in run("drain", "shop", "B", "--force")
     assert " up " in run("start", "shop", "A")
     assert " up " in run("undrain", "shop", "B")
@@ -82,8 +83,11 @@ def test_wait_ends_in_time_and_says_no(site, workdir):
 def test_each_failure_has_its_status(site, workdir):
     url = site.url + "/clones"
     run = Command(workdir, url)
-    assert "no such member" in run("drain", "shop", "Z", status=5)
-    assert "no such balancer" in run("status", "x", status=5)
+    assert "no such member in balancer://shop: 'Z'" in run(
+        "drain", "shop", "Z", status=5)
+    assert "no such member in balancer://shop: 'Y'" in run(
+        "status", "shop", "Y", status=5)
+    assert "no such balancer: 'balancer://x'" in run("status", "x", status=5)
     run("explode", status=2)
     run("drain", "shop", status=2)
     assert "--url" in run("status", status=2, CLONECTL_URL="")
