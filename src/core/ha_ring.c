@@ -120,7 +120,7 @@ const char *ha_ring_name(ha_ring_e result)
     case HA_RING_OK:
         return "ok";
     case HA_RING_EMPTY:
-        return "no secret in it";
+        return "holds no secret";
     case HA_RING_TOO_SHORT:
         return "a secret is too short";
     case HA_RING_TOO_LONG:

@@ -48,14 +48,19 @@ static int is_up(void)
 
 /* Say what is wrong: at error where the server goes on. */
 static void complain(const char *path, ha_secret_e result,
-                     const ha_secret_fault_t *fault, server_rec *s)
+                     const ha_secret_fault_t *fault, server_rec *s,
+                     apr_pool_t *ptemp)
 {
+    const char *at = "";
+
     switch (result) {
     case HA_SECRET_UNREADABLE:
+    case HA_SECRET_IRREGULAR:
+    case HA_SECRET_LARGE:
         ap_log_error(APLOG_MARK, is_up() ? APLOG_ERR : APLOG_CRIT, fault->rv,
                      s, CRLOG(0121)
-                     "ProxyCloneCookieSecretFile %s cannot be read as a file "
-                     "of at most %d bytes", path, HA_SECRET_FILE_MAX);
+                     "ProxyCloneCookieSecretFile %s %s", path,
+                     ha_secret_name(result));
         break;
     case HA_SECRET_EXPOSED:
         ap_log_error(APLOG_MARK, is_up() ? APLOG_ERR : APLOG_CRIT, 0, s,
@@ -63,12 +68,17 @@ static void complain(const char *path, ha_secret_e result,
                      "ProxyCloneCookieSecretFile %s may be read or written by "
                      "every user of this host: chmod 600", path);
         break;
+    case HA_SECRET_OK:
+    case HA_SECRET_BAD:
     default:
+        if (fault->line > 0) {
+            at = apr_psprintf(ptemp, ", line %u", fault->line);
+        }
         ap_log_error(APLOG_MARK, is_up() ? APLOG_ERR : APLOG_CRIT, 0, s,
                      CRLOG(0123)
-                     "ProxyCloneCookieSecretFile %s, line %u: %s; it takes "
-                     "one secret a line, as `openssl rand -base64 32` prints "
-                     "them", path, fault->line, ha_ring_name(fault->ring));
+                     "ProxyCloneCookieSecretFile %s%s: %s; it takes one "
+                     "secret a line, as `openssl rand -base64 32` prints "
+                     "them", path, at, ha_ring_name(fault->ring));
         break;
     }
 }
@@ -80,7 +90,7 @@ static int read_ring(ha_ring_t *fresh, const char *path, server_rec *s,
     ha_secret_e result = ha_secret_read(fresh, &fault, path, ptemp);
 
     if (result != HA_SECRET_OK) {
-        complain(path, result, &fault, s);
+        complain(path, result, &fault, s, ptemp);
     }
     return result == HA_SECRET_OK;
 }

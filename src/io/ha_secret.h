@@ -19,8 +19,9 @@
 /** What became of a file. */
 typedef enum ha_secret_e {
     HA_SECRET_OK = 0,
-    HA_SECRET_UNREADABLE, /**< not a file of at most HA_SECRET_FILE_MAX bytes,
-                               or the system said no */
+    HA_SECRET_UNREADABLE, /**< the system said no */
+    HA_SECRET_IRREGULAR,  /**< a directory, a pipe: no regular file */
+    HA_SECRET_LARGE,      /**< it has more than HA_SECRET_FILE_MAX bytes */
     HA_SECRET_EXPOSED,    /**< every user of this host may read or write it */
     HA_SECRET_BAD         /**< it holds something else */
 } ha_secret_e;
@@ -31,6 +32,10 @@ typedef struct ha_secret_fault_t {
     ha_ring_e ring;     /**< with HA_SECRET_BAD */
     unsigned int line;  /**< likewise, from 1; 0 when no line is at fault */
 } ha_secret_fault_t;
+
+/** @return what a file that could not be read does, "is no regular file"; "?"
+ * for other results */
+const char *ha_secret_name(ha_secret_e result);
 
 /**
  * Read a file of secrets. What was read of it is wiped.

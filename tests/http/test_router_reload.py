@@ -23,7 +23,7 @@ ProxyCloneRouting On
 BAD_SECRETS = [
     (None, 0o600, "CR0121"),
     ("short\n", 0o600, "CR0123: .* one secret a line, as `openssl rand"),
-    ("", 0o600, "CR0123"),
+    ("", 0o600, "CR0123: [^,]*/ring: holds no secret; "),
     ("x" * 40, 0o644, "CR0122"),
 ]
 
