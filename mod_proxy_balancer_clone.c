@@ -61,6 +61,7 @@ static void register_tracking(void)
 {
     static const char *const balancer[] = { "mod_proxy_balancer.c", NULL };
 
+    ap_hook_check_config(clone_keep_check, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(clone_keep_look, NULL, balancer, APR_HOOK_FIRST);
     ap_hook_post_config(clone_track_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(clone_keep_restore, balancer, NULL, APR_HOOK_LAST);

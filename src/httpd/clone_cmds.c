@@ -199,6 +199,15 @@ static const char *set_removal(cmd_parms *cmd, void *unused, const char *arg)
                         cmd->cmd->name, arg);
 }
 
+/* Whether a directive has other words than this one. */
+static int has_more(const cmd_parms *cmd)
+{
+    const char *args = cmd->directive->args;
+
+    (void)ap_getword_conf(cmd->temp_pool, &args);
+    return *args != '\0';
+}
+
 static const char *add_trusted(cmd_parms *cmd, void *unused, const char *arg)
 {
     clone_server_conf_t *conf = server_conf(cmd);
@@ -210,6 +219,10 @@ static const char *add_trusted(cmd_parms *cmd, void *unused, const char *arg)
         conf->trusted = apr_array_make(cmd->pool, 4, sizeof(apr_ipsubnet_t *));
     }
     if (apr_cstr_casecmp(arg, "none") == 0) {
+        if (has_more(cmd)) {
+            return apr_psprintf(cmd->pool, "%s None takes nothing else, not "
+                                "'%s'", cmd->cmd->name, cmd->directive->args);
+        }
         apr_array_clear(conf->trusted);
         return NULL;
     }
@@ -337,6 +350,26 @@ static const char *set_profile(cmd_parms *cmd, void *unused, const char *arg)
                         cmd->cmd->name, words, arg);
 }
 
+/* What one of words of the form name=value says again, or NULL. */
+static const char *refuse_twice(cmd_parms *cmd, int argc, char *const argv[])
+{
+    int i;
+    int k;
+
+    for (i = 1; i < argc; i++) {
+        apr_size_t len = strcspn(argv[i], "=") + 1;
+
+        for (k = 0; k < i; k++) {
+            if (apr_cstr_casecmpn(argv[i], argv[k], len) == 0) {
+                return apr_psprintf(cmd->pool, "%s: %.*s is there twice, the "
+                                    "second is '%s'", cmd->cmd->name,
+                                    (int)len, argv[i], argv[i]);
+            }
+        }
+    }
+    return NULL;
+}
+
 static const char *set_format(cmd_parms *cmd, void *unused, int argc,
                               char *const argv[])
 {
@@ -365,6 +398,10 @@ static const char *set_format(cmd_parms *cmd, void *unused, int argc,
     if (fault != CLONE_FORMAT_OK) {
         return apr_psprintf(cmd->pool, "%s: %s", cmd->cmd->name,
                             clone_format_name(fault));
+    }
+    error = refuse_twice(cmd, argc, argv);
+    if (error != NULL) {
+        return error;
     }
     conf->profile = CLONE_PROFILE_FREE;
     conf->format = format;

@@ -392,6 +392,33 @@ static apr_status_t look_back(void *data)
     return APR_SUCCESS;
 }
 
+static char *dir_of(const server_rec *s, apr_pool_t *p)
+{
+    const clone_server_t *server = ap_get_module_config(
+        s->module_config, &proxy_balancer_clone_module);
+
+    return ap_runtime_dir_relative(
+        p, server->conf->state_dir != NULL ? server->conf->state_dir
+                                           : DEFAULT_DIR);
+}
+
+int clone_keep_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                     server_rec *s)
+{
+    const char *dir = dir_of(s, ptemp);
+    apr_finfo_t finfo;
+
+    /* A server that is up goes on, and says so when somebody is taken out. */
+    if (ap_state_query(AP_SQ_CONFIG_GEN) > 1
+        || apr_stat(&finfo, dir, APR_FINFO_TYPE, ptemp) != APR_SUCCESS
+        || finfo.filetype == APR_DIR) {
+        return OK;
+    }
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, CRLOG(0146)
+                 "ProxyCloneStateDir %s is there, and no directory", dir);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
 static void make_dir(server_rec *s)
 {
     apr_status_t rv = apr_dir_make(the_dir, APR_FPROT_UREAD | APR_FPROT_UWRITE
@@ -475,8 +502,6 @@ static void restore_all(server_rec *s, apr_pool_t *p)
 int clone_keep_restore(apr_pool_t *pconf, apr_pool_t *plog,
                        apr_pool_t *ptemp, server_rec *s)
 {
-    const clone_server_t *server = ap_get_module_config(
-        s->module_config, &proxy_balancer_clone_module);
     apr_status_t rv;
 
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
@@ -489,9 +514,7 @@ int clone_keep_restore(apr_pool_t *pconf, apr_pool_t *plog,
                      "taken out");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    the_dir = ap_runtime_dir_relative(
-        pconf, server->conf->state_dir != NULL ? server->conf->state_dir
-                                               : DEFAULT_DIR);
+    the_dir = dir_of(s, pconf);
     the_parent = getpid();
     make_dir(s);
     if (!the_kept->is_known) {

@@ -17,6 +17,11 @@
 
 #include "clone_census.h"
 
+/** check_config: refuse a ProxyCloneStateDir that is no directory, unless the
+ * server runs already. */
+int clone_keep_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                     server_rec *s);
+
 /** post_config, before mod_proxy_balancer: what the configuration says. */
 int clone_keep_look(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                     server_rec *s);

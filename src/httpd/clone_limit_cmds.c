@@ -61,7 +61,13 @@ const char *clone_limit_set_most(cmd_parms *cmd, void *unused, int argc,
     clone_limit_conf_fill(&limit);
     limit.slow_start = HA_UNSET;
     limit.by_member = 0;
-    if (argc > 1 || apr_cstr_casecmp(argv[0], "Off") != 0) {
+    if (apr_cstr_casecmp(argv[0], "Off") == 0) {
+        if (argc > 1) {
+            error = apr_psprintf(cmd->pool, "%s Off takes nothing else, not "
+                                 "'%s'", cmd->cmd->name, argv[1]);
+        }
+    }
+    else {
         error = clone_retry_take_number(&limit.most, cmd, "", argv[0], 1,
                                         CLONE_IN_FLIGHT_MAX);
     }

@@ -31,23 +31,26 @@ const char *clone_retry_set_replay(cmd_parms *cmd, void *unused,
     static const char *const words[] = { "never", "idempotent", "always" };
     clone_conf_t *conf;
     const char *error = clone_cmds_scope(&conf, cmd);
-    apr_int64_t i;
+    apr_int64_t i = 0;
 
-    if (error == NULL && times != NULL) {
-        error = clone_retry_take_number(&conf->retry.replays, cmd, "", times,
-                                        1, CLONE_REPLAYS_MAX);
-    }
     if (error != NULL) {
         return error;
     }
-    for (i = 0; i < 3; i++) {
-        if (apr_cstr_casecmp(word, words[i]) == 0) {
-            conf->retry.replay = i;
-            return NULL;
-        }
+    while (i < 3 && apr_cstr_casecmp(word, words[i]) != 0) {
+        i++;
     }
-    return apr_psprintf(cmd->pool, "%s must be never, idempotent or always, "
-                        "not '%s'", cmd->cmd->name, word);
+    if (i == 3) {
+        return apr_psprintf(cmd->pool, "%s must be never, idempotent or "
+                            "always, not '%s'", cmd->cmd->name, word);
+    }
+    conf->retry.replay = i;
+    if (i == 0 && times != NULL) {
+        return apr_psprintf(cmd->pool, "%s never takes nothing else, not "
+                            "'%s'", cmd->cmd->name, times);
+    }
+    return times == NULL ? NULL
+         : clone_retry_take_number(&conf->retry.replays, cmd, ": times",
+                                   times, 1, CLONE_REPLAYS_MAX);
 }
 
 const char *clone_retry_set_statuses(cmd_parms *cmd, void *unused, int argc,
@@ -64,6 +67,10 @@ const char *clone_retry_set_statuses(cmd_parms *cmd, void *unused, int argc,
     if (argc == 0) {
         return apr_psprintf(cmd->pool, "%s needs a status, or none",
                             cmd->cmd->name);
+    }
+    if (argc > 1 && apr_cstr_casecmp(argv[0], "none") == 0) {
+        return apr_psprintf(cmd->pool, "%s none takes nothing else, not '%s'",
+                            cmd->cmd->name, argv[1]);
     }
     for (i = 0; i < argc; i++) {
         apr_int64_t bit = strlen(argv[i]) == 3
@@ -113,12 +120,13 @@ const char *clone_retry_set_budget(cmd_parms *cmd, void *unused,
     const char *error = clone_cmds_scope(&conf, cmd);
 
     if (error == NULL) {
-        error = clone_retry_take_number(&conf->retry.budget, cmd, "", percent,
-                                        0, CLONE_BUDGET_PERCENT_MAX);
+        error = clone_retry_take_number(&conf->retry.budget, cmd, ": percent",
+                                        percent, 0, CLONE_BUDGET_PERCENT_MAX);
     }
     if (error == NULL && floor != NULL) {
-        error = clone_retry_take_number(&conf->retry.budget_floor, cmd, "",
-                                        floor, 0, CLONE_BUDGET_FLOOR_MAX);
+        error = clone_retry_take_number(&conf->retry.budget_floor, cmd,
+                                        ": requests a second", floor, 0,
+                                        CLONE_BUDGET_FLOOR_MAX);
     }
     return error;
 }

@@ -154,6 +154,83 @@ static int check_modules(const place_t *place, apr_pool_t *p)
                ? refuse_baseless(place, p) : rc;
 }
 
+static proxy_worker *worker_at(const proxy_balancer *balancer, int i)
+{
+    void *first = balancer->workers->elts;
+
+    return ((proxy_worker **)first)[i];
+}
+
+/* Whether another server before this one has the same members, and routes. */
+static int is_known_before(const place_t *place)
+{
+    server_rec *s;
+    int i;
+
+    for (s = place->main_s; s != place->s; s = s->next) {
+        proxy_server_conf *proxy = ap_get_module_config(s->module_config,
+                                                        &proxy_module);
+
+        for (i = 0; i < proxy->balancers->nelts; i++) {
+            const proxy_balancer *other = balancer_at(proxy, i);
+            clone_conf_t conf;
+
+            clone_server_settings(&conf, s, other->s->name);
+            if (other->workers == place->balancer->workers
+                && (clone_conf_routing(&conf) || is_ours(other))) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* The id of a clone is to name one member. mod_proxy takes such a pair, which
+ * may stand for each other, so it is no fault. */
+static void warn_of_routes(const place_t *place, apr_pool_t *p)
+{
+    const proxy_balancer *balancer = place->balancer;
+    int i;
+    int k;
+
+    for (i = 1; i < balancer->workers->nelts; i++) {
+        const proxy_worker *worker = worker_at(balancer, i);
+
+        for (k = 0; k < i && worker->s->route[0] != '\0'; k++) {
+            const proxy_worker *other = worker_at(balancer, k);
+
+            if (strcmp(other->s->route, worker->s->route) == 0
+                && !is_known_before(place)) {
+                ap_log_error(APLOG_MARK, APLOG_WARNING, 0, place->s,
+                             CRLOG(0107)
+                             "%s: %s: route %s is that of %s and of %s; a "
+                             "session there may come to either of them",
+                             where(place, p), balancer->s->name,
+                             worker->s->route, other->s->name_ex,
+                             worker->s->name_ex);
+                return;
+            }
+        }
+    }
+}
+
+/* Warnings are for the test of a configuration and for the one that is used;
+ * a start reads it twice. */
+static int is_to_warn(void)
+{
+    return ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST
+        || ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG;
+}
+
+/* A balancer that is to be routed. */
+static int check_routed(const place_t *place, apr_pool_t *p)
+{
+    if (is_to_warn()) {
+        warn_of_routes(place, p);
+    }
+    return check_modules(place, p);
+}
+
 static int check_one(place_t *place, apr_pool_t *p)
 {
     if (place->conf.routing == 0 && is_ours(place->balancer)) {
@@ -194,7 +271,7 @@ static int check_one(place_t *place, apr_pool_t *p)
     }
     return is_ours(place->balancer)
            || (clone_conf_routing(&place->conf) && is_sticky(place))
-               ? check_modules(place, p) : OK;
+               ? check_routed(place, p) : OK;
 }
 
 int clone_server_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,

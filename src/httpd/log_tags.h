@@ -23,6 +23,7 @@
  * 0104 info    start: a balancer is routed by clone, over which lbmethod
  * 0105 warning BalancerPersist brought back a state without clone routing
  * 0106 crit    a balancer is to be routed without mod_proxy_balancer
+ * 0107 warning two members of a balancer have one route
  * 0120 crit    no memory or no random bytes for clone ids that are learned
  * 0121 crit    the file of secrets for the route cookie cannot be read;
  *              error: on a reload
@@ -43,6 +44,7 @@
  * 0143 warning the file of members that were taken out makes no sense
  * 0144 info    start: members stand as they were asked to before
  * 0145 crit    no shared memory to remember members that were taken out
+ * 0146 crit    ProxyCloneStateDir is no directory
  * 0201 debug   the decision for one request
  * 0202 debug   nobody may serve a request
  * 0203 trace1  a cookie or parameter is no session of the profile
@@ -109,6 +111,7 @@
  * 0117 crit    a child could not open the store
  * 0120 crit    more copies needed than there are
  * 0121 warning a directive does nothing without SessionHA On
+ * 0122 crit    two directives name one header of answers
  * 0130 crit    SessionHAZone names a zone that no node is in
  * 0131 crit    SessionHAFarWrites async without SessionHAZone
  * 0140 warning another web server is set up otherwise

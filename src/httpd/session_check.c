@@ -248,6 +248,51 @@ static int check_acks(server_rec *s, const session_server_t *top)
     return is_fine;
 }
 
+/* The header in which mod_session itself takes a session, or NULL. */
+static const char *stock_header(const ap_conf_vector_t *vector)
+{
+    const module *stock = ap_find_linked_module("mod_session.c");
+    const session_dir_conf *conf = vector != NULL && stock != NULL
+                                 ? ap_get_module_config(vector, stock) : NULL;
+
+    return conf != NULL && conf->header_set ? conf->header : NULL;
+}
+
+/* Each of these is to mean one thing to an answer that has it. */
+static int check_headers(const ha_conf_t *merged,
+                         const ap_conf_vector_t *section, server_rec *s)
+{
+    const char *stock = stock_header(section);
+    struct {
+        const char *directive;
+        const char *name;
+    } all[3] = {
+        { "SessionHADeltaHeader", ha_conf_delta_header(merged) },
+        { "SessionHAControlHeader", ha_conf_control_header(merged) },
+        { "SessionHeader", stock != NULL ? stock
+                                         : stock_header(s->lookup_defaults) }
+    };
+    int i;
+    int k;
+
+    for (i = 1; i < 3; i++) {
+        for (k = 0; k < i; k++) {
+            if (all[i].name != NULL && all[k].name != NULL
+                && *all[i].name != '\0'
+                && strcasecmp(all[i].name, all[k].name) == 0) {
+                ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HALOG(0122)
+                             "%s: %s and %s both name the header %s%s: an "
+                             "answer could not say which it means; give one "
+                             "of them another name", where(s),
+                             all[k].directive, all[i].directive, all[i].name,
+                             section != NULL ? " in a section" : "");
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
 static int check_conf(const ha_conf_t *base, const ap_conf_vector_t *section,
                       server_rec *s)
 {
@@ -256,6 +301,9 @@ static int check_conf(const ha_conf_t *base, const ap_conf_vector_t *section,
     /* a section that names none of our directives has no record of ours */
     if (section != NULL && session_conf_of(section) != NULL) {
         ha_conf_merge(&merged, base, session_conf_of(section));
+    }
+    if (!check_headers(&merged, section, s)) {
+        return 0;
     }
     if (!ha_conf_is_contradictory(&merged)) {
         return 1;

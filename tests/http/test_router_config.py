@@ -44,6 +44,9 @@ WRONG = [
      "None, not 'nowhere.example'"),
     ("ProxyCloneTrustedProxy 10.0.0.0/99", "not '10.0.0.0/99'"),
     ("ProxyCloneTrustedProxy 10.0.0.0/", "not '10.0.0.0/'"),
+    ("ProxyCloneTrustedProxy None 10.0.0.1",
+     "ProxyCloneTrustedProxy None takes nothing else, not 'None 10.0.0.1'"),
+    ("ProxyCloneTrustedProxy 10.0.0.1 none", "not '10.0.0.1 none'"),
     ("ProxyCloneHeaderRemoval none\nProxyClonePrivateHeaders On\n"
      "<Proxy balancer://x>\n" + MEMBER + "</Proxy>", "CR0150"),
     ("ProxyCloneProfile", "ProxyCloneProfile takes one argument, how the"),
@@ -65,6 +68,10 @@ WRONG = [
     ("ProxyCloneProfile tomcat\nProxyCloneFormat separator=:",
      "ProxyCloneFormat says what ProxyCloneProfile or ProxyCloneFormat has "
      "said here before"),
+    ("ProxyCloneFormat separator=: list=no Separator=.",
+     "ProxyCloneFormat: Separator= is there twice, the second is "
+     "'Separator=.'"),
+    ("ProxyCloneStateDir @", "CR0146: ProxyCloneStateDir "),
     ("ProxyCloneFormat separator=:\nProxyCloneProfile tomcat",
      "ProxyCloneProfile says what ProxyCloneProfile or ProxyCloneFormat has"),
     ("ProxyCloneCookie", "ProxyCloneCookie takes Off or a cookie's name"),
@@ -102,11 +109,15 @@ WRONG = [
     ("ProxyCloneReplay maybe",
      "ProxyCloneReplay must be never, idempotent or always, not 'maybe'"),
     ("ProxyCloneReplay always 9",
-     "ProxyCloneReplay must be between 1 and 8, not '9'"),
+     "ProxyCloneReplay: times must be between 1 and 8, not '9'"),
     ("ProxyCloneReplay always 1x", "must be between 1 and 8, not '1x'"),
+    ("ProxyCloneReplay never 3",
+     "ProxyCloneReplay never takes nothing else, not '3'"),
     ("ProxyCloneRetryStatus 404", "ProxyCloneRetryStatus must be none, or "
      "some of 429, 500, 502, 503 and 504, not '404'"),
     ("ProxyCloneRetryStatus 503 none", "502, 503 and 504, not 'none'"),
+    ("ProxyCloneRetryStatus none 503",
+     "ProxyCloneRetryStatus none takes nothing else, not '503'"),
     ("ProxyCloneRetryStatus", "ProxyCloneRetryStatus needs a status, or none"),
     ("ProxyCloneBodyMemory 64k",
      "ProxyCloneBodyMemory must be between 0 and 16777216, not '64k'"),
@@ -116,8 +127,9 @@ WRONG = [
     ("ProxyCloneFailures 0",
      "ProxyCloneFailures must be between 1 and 1000, not '0'"),
     ("ProxyCloneRetryBudget 101",
-     "ProxyCloneRetryBudget must be between 0 and 100, not '101'"),
-    ("ProxyCloneRetryBudget 20 x", "must be between 0 and 1000, not 'x'"),
+     "ProxyCloneRetryBudget: percent must be between 0 and 100, not '101'"),
+    ("ProxyCloneRetryBudget 20 x", "ProxyCloneRetryBudget: requests a second "
+     "must be between 0 and 1000, not 'x'"),
     ("ProxyCloneDeadline 10ms", "ProxyCloneDeadline must be between 100ms "
      "and 1h, with a unit (ms, s, m, h; default s), not '10ms'"),
     ("ProxyCloneDeadline soon", "default s), not 'soon'"),
@@ -172,6 +184,8 @@ WRONG = [
 def test_httpd_t_tells_what_is_wrong_with_each_directive(httpd):
     server = httpd("", start=False, own=OWN)
     for text, wanted in WRONG:
+        # a file that is there
+        text = text.replace(" @", f" {server.dir}/mime.types")
         code, said = server.configtest(text)
         assert code != 0 and wanted in re.sub(r"\s+", " ", said), (text, said)
 
@@ -203,9 +217,36 @@ def test_httpd_t_accepts_what_is_right(httpd):
                  "</Proxy>",
                  f"<Proxy Balancer://X/>\n{MEMBER}{STICKY}<IfModule "
                  "!nosuch.c>\nProxyCloneRouting On\n</IfModule>\n</Proxy>",
+                 "ProxyCloneTrustedProxy None\n"
+                 "ProxyCloneTrustedProxy 10.0.0.1 10.0.0.2",
+                 "ProxyCloneStateDir logs", "ProxyCloneRetryStatus none",
+                 "ProxyCloneReplay never", "ProxyCloneMaxInFlight Off",
                  f'<Proxy "balancer://x">\n{MEMBER}{STICKY}'
                  "ProxyCloneProfile jetty\n</Proxy>"):
         assert server.configtest(text) == (0, "Syntax OK\n"), text
+
+
+TWINS = ("<Proxy balancer://x>\n" + STICKY + "ProxyCloneRouting On\n" + MEMBER
+         + MEMBER.replace(":1 ", ":2 ") + "</Proxy>\n")
+SAID = (r"CR0107: \S+.*: balancer://x: route A is that of http://127.0.0.1:1 "
+        "and of http://127.0.0.1:2; ")
+
+
+@pytest.mark.parametrize("text, count", [
+    (TWINS, 1), (TWINS + "<VirtualHost *>\nProxyPass / balancer://x/\n"
+                 "</VirtualHost>\n", 1),
+    ("<VirtualHost *>\n" + TWINS + "</VirtualHost>\n", 1),
+    (TWINS.replace("Routing On", "Routing Off"), 0),
+    (TWINS.replace("route=A", "", 1), 0),
+    (TWINS.replace("route=A", ""), 0)])
+def test_two_members_of_one_route_are_told_of_once(httpd, text, count):
+    server = httpd(text, start=False, own=OWN)
+    code, said = server.configtest()
+    assert code == 0 and len(re.findall(SAID, said)) == count, said
+    server.start()
+    for _ in range(count):
+        server.log.expect(SAID)
+    assert len(re.findall(SAID, server.log.text)) == count
 
 
 def test_a_contradiction_stops_the_start(httpd):

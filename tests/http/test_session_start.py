@@ -3,6 +3,7 @@
 
 import os
 import re
+import resource
 import subprocess
 
 import pytest
@@ -203,6 +204,16 @@ CONTRADICTIONS = [
      "<VirtualHost *>\nSessionHAFarWrites async\n</VirtualHost>",
      r"HA0131: .*httpd.conf.*:\d+: SessionHAFarWrites async needs "
      "SessionHAZone"),
+    ("SessionHA On\nSessionHADeltaHeader X-Out\nSessionHAControlHeader x-out",
+     "HA0122: main server: SessionHADeltaHeader and SessionHAControlHeader "
+     "both name the header x-out: "),
+    ("SessionHA On\nSessionHeader X-Out\n<Location /x>\n"
+     "SessionHADeltaHeader X-Out\n</Location>",
+     "HA0122: main server: SessionHADeltaHeader and SessionHeader both name "
+     "the header X-Out in a section: "),
+    ("SessionHA On\nSessionHAControlHeader X-Out\n<VirtualHost *>\n"
+     "<Location /x>\nSessionHeader X-Out\n</Location>\n</VirtualHost>",
+     r"HA0122: .*httpd.conf.*:\d+: SessionHAControlHeader and SessionHeader"),
     ("LoadModule session_crypto_module @@\nSessionCryptoPassphrase x\n"
      "<Location /x>\nSessionHA On\n</Location>",
      r"HA0105: SessionCryptoPassphrase at .*:\d+ asks for encrypted"),
@@ -313,9 +324,9 @@ def check(server, conf):
 # ---- the file of secrets -----------------------------------------------------
 
 BAD_SECRETS = [
-    ("missing", None, 0o600, "HA0107: .*cannot be read"),
-    ("empty", "", 0o600, "HA0109: .*line 0: no secret"),
-    ("comments", "# nothing\n\n", 0o600, "HA0109: "),
+    ("missing", None, 0o600, "HA0107: .*/secrets cannot be read"),
+    ("empty", "", 0o600, "HA0109: [^,]*/secrets: holds no secret; "),
+    ("comments", "# nothing\n\n", 0o600, "HA0109: .*: holds no secret; "),
     ("short", "tooshort\n", 0o600, "HA0109: .*line 1: "),
     ("second short", "x" * 40 + "\ntooshort\n", 0o600,
      "HA0109: .*line 2: "),
@@ -324,7 +335,10 @@ BAD_SECRETS = [
     ("binary", "x" * 40 + "\x01\n", 0o600, "HA0109: .*line 1: "),
     ("too many", "\n".join(f"{i}" * 40 for i in range(9)), 0o600,
      "HA0109: "),
-    ("huge", "x" * 40 + "\n" + "#" * 40000, 0o600, "HA0107: "),
+    ("huge", "x" * 40 + "\n" + "#" * 40000, 0o600,
+     r"\] HA0107: .*/secrets is too large"),
+    ("folder", None, 0o700,
+     r"\] HA0107: .*/secrets is no regular file"),
     ("readable", "x" * 40 + "\n", 0o644,
      "HA0108: .*every user of this host"),
 ]
@@ -335,7 +349,9 @@ BAD_SECRETS = [
 def test_a_bad_file_of_secrets_stops_the_start(httpd, workdir, name, text,
                                                mode, says):
     path = os.path.join(workdir, "secrets")
-    if text is not None:
+    if name == "folder":
+        os.mkdir(path, mode)
+    elif text is not None:
         with open(path, "w") as f:
             f.write(text)
         os.chmod(path, mode)
@@ -527,3 +543,15 @@ def test_children_need_no_file_of_secrets(httpd, workdir, jar):
     os.unlink(path)
     s.set(jar, a=1)
     assert s.session(jar) == {"a": "1"}
+
+
+def test_memory_that_cannot_be_had_names_who_asked_for_it(httpd):
+    server = httpd("SessionHA On\nSessionHAMemory 17179869184\n", start=False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, hard))
+    try:
+        said = server.refuses_to_start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert "HA0112: shared memory for sessions cannot be made: " \
+        "SessionHAMemory asks for 17179869184 bytes" in said
