@@ -204,6 +204,22 @@ def test_a_relay_that_hangs_gives_later_what_it_was_told(relayed):
         assert line.recv(1) == b"x"
 
 
+def test_a_relay_that_hangs_takes_only_so_much(relayed, monkeypatch):
+    monkeypatch.setattr(relay, "HELD_MOST", 1024 * 1024)
+    one, port = relayed
+    one.behave("hang")
+    with socket.create_connection(("127.0.0.1", port), 0.5) as line:
+        told = 0
+        with pytest.raises(TimeoutError):
+            while told < 64 * 1024 * 1024:
+                told += line.send(b"x" * 65536)
+        line.settimeout(20)
+        one.behave("pass")
+        while told:         # and of what it took, it loses nothing
+            told -= len(line.recv(65536))
+            assert told >= 0
+
+
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >>"$SYSTEMCTL_LOG"
 """

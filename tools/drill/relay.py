@@ -6,6 +6,34 @@ import asyncio
 import threading
 
 PART = 65536
+HELD_MOST = 16 * 1024 * 1024    # bytes of one direction; then TCP pushes back
+
+
+class Held:
+    """What was read and is not passed on yet: (when it came, bytes), and empty
+    bytes at the end."""
+
+    def __init__(self):
+        self.parts = asyncio.Queue()
+        self.size = 0
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+
+    def put(self, came, data):
+        self.parts.put_nowait((came, data))
+        self.count(len(data))
+
+    async def get(self):
+        came, data = await self.parts.get()
+        self.count(-len(data))
+        return came, data
+
+    def count(self, change):
+        self.size += change
+        if self.size < HELD_MOST:
+            self.has_room.set()
+        else:
+            self.has_room.clear()
 
 
 class Relay:
@@ -97,11 +125,11 @@ class Relay:
     async def _carry(self, source, sink):
         """Bytes in their order, each as late as the mode says. What was read
         is not dropped, or TCP would lie."""
-        queue = asyncio.Queue()
-        reading = asyncio.ensure_future(self._read(source, queue))
+        held = Held()
+        reading = asyncio.ensure_future(self._read(source, held))
         try:
             while True:
-                came, data = await queue.get()
+                came, data = await held.get()
                 await self._wait(came)
                 if not data:
                     if sink.can_write_eof():
@@ -112,13 +140,14 @@ class Relay:
         finally:
             reading.cancel()
 
-    async def _read(self, source, queue):
+    async def _read(self, source, held):
         while True:
+            await held.has_room.wait()
             try:
                 data = await source.read(PART)
             except OSError:
                 data = b""
-            queue.put_nowait((self.loop.time(), data))
+            held.put(self.loop.time(), data)
             if not data:
                 return
 
