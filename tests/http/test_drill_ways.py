@@ -15,7 +15,8 @@ from process import is_open
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
-from drill import judge, plan as plans, relay, report, users  # noqa: E402
+from drill import (judge, plan as plans, relay, report, users,  # noqa: E402
+                   ways)
 
 
 # ---- what a web server held when it was taken away
@@ -220,28 +221,77 @@ def test_a_relay_that_hangs_takes_only_so_much(relayed, monkeypatch):
             assert told >= 0
 
 
+# A unit that is killed takes a while to end, and one that is started to be
+# active: so often it is asked. "again": systemd begins the next run itself.
 SYSTEMCTL = """#!/bin/sh
-echo "$*" >>"$SYSTEMCTL_LOG"
+cd "$SYSTEMCTL_FOLDER"
+case "$*" in
+show*)
+    [ -e run ] || echo 1 >run
+    state=$(head -1 states 2>/dev/null)
+    sed -i 1d states 2>/dev/null
+    [ "$state" != again ] || { state=active; echo 2 >run; }
+    echo "ActiveState=${state:-active}"
+    echo "InvocationID=$(cat run)"
+    echo show >>log
+    exit ;;
+*SIGKILL*) echo "$AFTER_KILL" | tr ' ' '\\n' >states ;;
+is-active*)
+    echo is-active >>log
+    [ "$(grep -c is-active log)" -ge 3 ]
+    exit ;;
+esac
+echo "$*" >>log
 """
 
 
-@pytest.mark.parametrize("way, calls", [
-    ("kill", ["kill --kill-who=all --signal=SIGKILL m1",
-              "reset-failed m1", "start m1"]),
-    ("stop", ["kill --kill-who=all --signal=SIGSTOP m1",
-              "kill --kill-who=all --signal=SIGCONT m1"])])
-def test_a_unit_is_left_to_systemd(fake, workdir, monkeypatch, way, calls):
+@pytest.mark.parametrize("way, after, calls", [
+    ("kill", "active deactivating failed",
+     ["show", "kill --kill-who=all --signal=SIGKILL m1", "show", "show",
+      "show", "show", "reset-failed m1", "start m1", "is-active",
+      "is-active", "is-active"]),
+    ("kill", "deactivating again",
+     ["show", "kill --kill-who=all --signal=SIGKILL m1", "show", "show",
+      "show", "reset-failed m1", "start m1", "is-active", "is-active",
+      "is-active"]),
+    ("stop", "", ["kill --kill-who=all --signal=SIGSTOP m1",
+                  "kill --kill-who=all --signal=SIGCONT m1"])])
+def test_a_unit_is_left_to_systemd(fake, workdir, monkeypatch, way, after,
+                                   calls):
     path = os.path.join(workdir, "systemctl")
     with open(path, "w") as f:
         f.write(SYSTEMCTL)
     os.chmod(path, 0o755)
     monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
-    monkeypatch.setenv("SYSTEMCTL_LOG", os.path.join(workdir, "log"))
+    monkeypatch.setenv("SYSTEMCTL_FOLDER", workdir)
+    monkeypatch.setenv("AFTER_KILL", after + " failed")
     fake.plan(f'[[targets]]\nname = "m1"\nways = ["{way}"]\nunit = "m1"\n')
     status, said = fake.drill("--seconds", "0.01")
     assert status == 0, said
     with open(os.path.join(workdir, "log")) as f:
         assert f.read().splitlines() == calls
+
+
+@pytest.mark.parametrize("command, within, says", [
+    ('echo "ActiveState=deactivating"', 30,
+     "m1: unit m1 is still deactivating"),
+    ('[ "$1" != is-active ]', 0.1, "m1: unit m1 is not active")])
+def test_a_unit_that_does_not_end_or_begin_is_said(
+        fake, workdir, monkeypatch, command, within, says):
+    path = os.path.join(workdir, "systemctl")
+    with open(path, "w") as f:
+        f.write("#!/bin/sh\n" + command + "\n")
+    os.chmod(path, 0o755)
+    monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
+    monkeypatch.setattr(ways, "DEAD_WITHIN", 0.1)
+    plan = plans.read_plan(fake.plan(
+        '[[targets]]\nname = "m1"\nways = ["kill"]\nunit = "m1"\n'
+        f"start_within = {within}\n"))
+    target = ways.Target(plan.targets[0])
+    with pytest.raises(ways.WayFailed, match=says):
+        target.take_away("kill")
+        target.bring_back()
+    assert target.way == "kill"
 
 
 # ---- make drill
