@@ -2,8 +2,10 @@
 """Rounds of faults. Which and how long comes from the seed, or from the plan,
 and from nothing else; when the next one may begin, the site says."""
 
+import http.client
 import random
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +14,10 @@ from dataclasses import dataclass, field
 from .ways import WayFailed
 
 LOOK_EVERY = 0.1        # seconds between questions whether the site is whole
-TRIES = 3               # to bring a target back
+TRIES = 3               # to bring targets back
+PAGE_WITHIN = 5         # seconds for a page that says whether it is whole
+PAGE_MOST = 4 * 1024 * 1024
+PART = 65536
 
 
 @dataclass
@@ -78,28 +83,69 @@ def rounds_of(plan, seed):
 
 # ---- is the site whole? -----------------------------------------------------
 
-def fetch(url, timeout):
-    """A page's text; of a page that says no, too. OSError without one."""
+def open_page(url, timeout):
+    """Its answer, of a page that says no, too."""
     context = ssl.create_default_context() if url.startswith("https") else None
     try:
-        with urllib.request.build_opener(
-                urllib.request.ProxyHandler({}),
-                urllib.request.HTTPSHandler(context=context)).open(
-                    url, timeout=timeout) as answer:
-            return answer.read().decode("utf-8", "replace")
+        return urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=context)).open(
+                url, timeout=timeout)
     except urllib.error.HTTPError as e:
-        return e.read().decode("utf-8", "replace")
-    except (OSError, ValueError) as e:
-        raise OSError(getattr(e, "reason", None) or e) from None
+        return e
+
+
+def read_page(url, timeout):
+    """(status, text)"""
+    end = time.monotonic() + timeout
+    data = b""
+    with open_page(url, timeout) as answer:
+        while part := answer.read1(PART):
+            data += part
+            if len(data) > PAGE_MOST:
+                raise OSError(f"is longer than {PAGE_MOST} bytes")
+            if time.monotonic() > end:
+                raise TimeoutError      # nobody waits for the rest
+        if answer.length:
+            raise http.client.IncompleteRead(data, answer.length)
+        return answer.status, data.decode("utf-8", "replace")
+
+
+def fetch(url, timeout):
+    """(status, text), or OSError. In a thread of its own, which may be left
+    alone: a server can take its time with every byte."""
+    found = []
+
+    def read():
+        try:
+            found.append(read_page(url, timeout))
+        except Exception as e:      # judged below
+            found.append(e)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not found:
+        raise OSError(f"no whole page in {timeout:g} s")
+    what = found[0]
+    if isinstance(what, http.client.HTTPException):
+        raise OSError(f"{type(what).__name__}: {what}")
+    if isinstance(what, (OSError, ValueError)):
+        raise OSError(getattr(what, "reason", None) or what)
+    if isinstance(what, Exception):
+        raise what
+    return what
 
 
 def not_whole(plan):
     """None when every check of the plan is content, else what is not."""
     for check in plan.checks:
         try:
-            text = fetch(check.url, min(plan.timeout, 5))
+            status, text = fetch(check.url, min(plan.timeout, PAGE_WITHIN))
         except OSError as e:
             return f"{check.url}: {e}"
+        if not check.see and not 200 <= status < 300:
+            return f"{check.url}: status {status}"
         for pattern in check.see:
             if not pattern.search(text):
                 return f"{check.url} does not show '{pattern.pattern}'"
