@@ -241,11 +241,14 @@ def test_a_site_that_is_not_whole_is_left_alone(fake):
     assert status == 3
     assert "the site is not whole before the start: " \
            f"{fake.url}/health does not show 'well'" in said
+    assert re.search(r"^ +\d+ s .*  not whole: .* show 'well'$", said, re.M)
+    assert not re.search("  whole$", said, re.M)
     assert fake.pid("p1") == before and is_alive(before)
     assert fake.requests == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_brings_everything_back(fake, number):
     fake.plan(fake.part("p1", '["stop"]'), FAULTS.replace("[0.1, 0.2]", "60"))
     with subprocess.Popen([PYTHON, COMMAND, fake.plan_path, "--quiet"],

@@ -13,13 +13,13 @@ import types
 
 import pytest
 
-from drill_site import (PART, PYTHON, ROOT,
+from drill_site import (ASK, FAULTS, PART, PYTHON, ROOT,
                         fake)       # noqa: F401  a fixture
 from process import group_of, is_alive, is_stopped, wait_until
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
-from drill import plan as plans, ways  # noqa: E402
+from drill import plan as plans, rounds, run, ways  # noqa: E402
 
 
 def target_of(fake, part):
@@ -157,6 +157,50 @@ def test_the_last_of_what_a_command_said_is_told():
         ways.call(["sh", "-c", "echo well; echo alas >&2; exit 3"], 5, "p1")
 
 
+def hanging(fake, workdir, then):
+    """A target whose do never ends, and one that would come next."""
+    done = os.path.join(workdir, "undone")
+    return (f'[[targets]]\nname = "net"\nways = ["bad"]\n'
+            f'[targets.commands.bad]\n'
+            f'do = {json.dumps(["sh", "-c", then + "; sleep 300"])}\n'
+            f'undo = ["touch", "{done}"]\n' + fake.part("p1", '["stop"]')), \
+        FAULTS.replace("at_once = 1", "at_once = 2\nstop_percent = 20") + \
+        '[[rounds]]\nfaults = ["net bad", "p1 stop"]\n', done
+
+
+def test_a_command_that_hangs_ends_with_a_signal(fake, workdir):
+    began = os.path.join(workdir, "began")
+    *plan, undone = hanging(fake, workdir, f"touch {began}")
+    args = run.parse([fake.plan(*plan), "--quiet"])
+    drill = run.Drill(plans.read_plan(args.plan), args)
+    wait, p1 = drill.wait, drill.targets[1]
+
+    def wait_and_ask(*words):
+        if os.path.exists(began):
+            drill.on_signal(signal.SIGINT, None)
+        return wait(*words)
+
+    for target in drill.targets:
+        target.process.wait = wait_and_ask
+    since = time.monotonic()
+    drill.rehearse()
+    assert time.monotonic() - since < 15
+    assert drill.result().stopped == "by SIGINT"
+    assert os.path.exists(undone)
+    assert p1.spans == [] and drill.rounds[0].faults == [("net", "bad")]
+
+
+def test_users_are_watched_while_a_command_hangs(fake, workdir):
+    ask = f"sleep 1.5; {PYTHON} -c '{ASK}' {fake.url}/mood/refuses"
+    *plan, undone = hanging(fake, workdir, ask)
+    fake.plan(*plan)
+    status, said = fake.drill("--seconds", "0.01")
+    assert status == 3
+    assert re.search(r"^Stopped early: \d+ % of requests failed", said, re.M)
+    assert re.search(r"^ +\d+ s .* out: net bad$", said, re.M)
+    assert os.path.exists(undone)
+
+
 # ---- all are brought back
 
 def test_a_group_goes_on_without_its_leader(fake):
@@ -182,3 +226,34 @@ def test_a_group_goes_on_without_its_leader(fake):
     finally:
         if is_alive(child):
             os.kill(child, signal.SIGKILL)
+
+
+class Out:
+    """A target that is out. fails: what bringing it back raises, in turn."""
+
+    def __init__(self, name, *fails):
+        self.name = name
+        self.way = "kill"
+        self.fails = list(fails)
+        self.tries = 0
+
+    def bring_back(self):
+        self.tries += 1
+        if self.fails:
+            raise self.fails.pop(0)
+        self.way = None
+
+
+def test_one_that_does_not_come_back_keeps_no_other_away(fake, monkeypatch):
+    monkeypatch.setattr(rounds, "AGAIN", 0)
+    targets = [Out("a", *[OSError(98, "in use")] * 9), Out("b"),
+               Out("c", ways.WayFailed("c: late")), Out("d")]
+    targets[3].way = None
+    conductor = rounds.Conductor(None, targets, None, lambda *words: True)
+    words = ["not brought back: a: OSError(98, 'in use')"]
+    assert conductor.bring_all_back() == words
+    assert [t.tries for t in targets] == [3, 1, 2, 0]
+    assert conductor.out() == targets[:1]
+    assert conductor.bring_all_back(1) == words
+    assert targets[0].tries == 4
+    assert conductor.not_back == words * 2

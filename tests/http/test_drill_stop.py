@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """session-ha-drill: when a round may begin, what ends it, and who is told."""
 
+import datetime
 import os
+import pty
 import re
+import shutil
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -11,11 +16,158 @@ import types
 
 import pytest
 
-from drill_site import ROOT
+from drill_site import (COMMAND, FAULTS, PYTHON, ROOT,
+                        fake)       # noqa: F401  a fixture
+from process import is_alive, is_stopped, wait_until
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
-from drill import plan as plans, rounds  # noqa: E402
+from drill import plan as plans, rounds, run, ways  # noqa: E402
+
+LONG = FAULTS.replace("[0.1, 0.2]", "60")
+OFFICE = """stop_percent = 50
+[schedule]
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+from = "00:00"
+to = "24:00"
+"""
+
+
+def begin(fake, *words, **more):
+    return subprocess.Popen([PYTHON, COMMAND, fake.plan_path, *words],
+                            stdout=subprocess.PIPE, text=True, **more)
+
+
+def drill_here(fake, *words):
+    """A Drill in this process, with the plan as it is."""
+    args = run.parse([fake.plan_path, "--quiet", *words])
+    return run.Drill(plans.read_plan(args.plan), args)
+
+
+# ---- signals
+
+def test_the_end_of_a_schedule_hides_no_dead_target(fake):
+    text = fake.part("p1", '["kill"]')
+    fake.plan(re.sub("start = .*", 'start = ["/bin/false"]', text),
+              LONG + OFFICE)
+    with begin(fake, "--schedule", "--quiet") as drill:
+        wait_until(lambda: not is_alive(fake.pid("p1")), 20, "dead part")
+        drill.send_signal(signal.SIGTERM)
+        said, _ = drill.communicate(timeout=30)
+    assert drill.returncode == 3
+    assert "Stopped early: not brought back: p1: /bin/false ended with 1" \
+        in said
+
+
+@pytest.mark.parametrize("reason, status", [
+    (None, 0), ("60 % of requests failed", 3), ("a user broke: 1", 3)])
+def test_a_signal_at_a_schedule_hides_no_other_reason(fake, reason, status):
+    fake.plan(fake.part("p1"), FAULTS + OFFICE)
+    drill = drill_here(fake, "--schedule")
+    drill.on_signal(signal.SIGTERM, None)
+    drill.stop = reason
+    assert drill.must_end()
+    assert (drill.result().stopped, drill.result().status()) == (reason,
+                                                                 status)
+
+
+def ignore_hangup():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def test_a_signal_that_was_ignored_stays_so(fake):
+    fake.plan(fake.part("p1", '["stop"]'), LONG)
+    with begin(fake, "--quiet", preexec_fn=ignore_hangup) as drill:
+        wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
+        drill.send_signal(signal.SIGHUP)
+        time.sleep(0.5)     # of two that wait, the lower comes first
+        drill.send_signal(signal.SIGTERM)
+        said, _ = drill.communicate(timeout=30)
+    assert "Stopped early: by SIGTERM" in said
+
+
+def test_it_is_not_suspended_while_something_is_out(fake):
+    fake.plan(fake.part("p1", '["stop"]'), LONG)
+    with begin(fake, "--quiet", process_group=0) as drill:
+        wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
+        drill.send_signal(signal.SIGTSTP)
+        drill.send_signal(signal.SIGINT)
+        said, _ = drill.communicate(timeout=30)
+    assert drill.returncode == 3
+    assert "Stopped early: by SIGINT" in said
+
+
+def test_it_may_be_suspended_while_nothing_is_out(fake):
+    fake.plan(fake.part("p1", '["stop"]'), LONG.replace("pause = 0",
+                                                        "pause = 60"))
+    with begin(fake, "--quiet", process_group=0) as drill:
+        wait_until(lambda: fake.requests, 20, "request")
+        drill.send_signal(signal.SIGTSTP)
+        wait_until(lambda: is_stopped(drill.pid), 20, "suspended drill")
+        drill.send_signal(signal.SIGCONT)
+        drill.send_signal(signal.SIGINT)
+        drill.communicate(timeout=30)
+    assert drill.returncode == 3
+
+
+# ---- when a round may begin, and when it is over
+
+def test_no_fault_comes_on_a_site_that_fell_ill_by_itself(fake, monkeypatch):
+    fake.plan(fake.part("p1"))
+    drill = drill_here(fake)
+    drill.plan.whole_within = 0.3
+    before = fake.pid("p1")
+
+    def seen_whole(conductor):
+        fake.is_whole = False
+
+    monkeypatch.setattr(rounds.Conductor, "wait_whole", seen_whole)
+    drill.rehearse()
+    assert drill.stop == "the site is not whole before a round: " \
+        f"{fake.url}/health does not show 'well'"
+    assert drill.rounds == [] and drill.targets[0].spans == []
+    assert fake.pid("p1") == before and is_alive(before)
+
+
+def test_no_fault_comes_after_the_hours(fake, monkeypatch):
+    fake.plan(fake.part("p1"), FAULTS + OFFICE)
+    drill = drill_here(fake, "--schedule")
+    monkeypatch.setattr(run, "seconds_left", lambda schedule: 0)
+    drill.play(rounds.rounds_of(drill.plan, 1), 0)
+    assert (drill.stop, drill.rounds, drill.targets[0].spans) == (None, [],
+                                                                  [])
+
+
+def test_a_round_is_over_when_the_hours_are(fake, monkeypatch):
+    fake.plan(fake.part("p1"), LONG + OFFICE)
+    drill = drill_here(fake, "--schedule")
+    monkeypatch.setattr(run, "seconds_left", lambda schedule: 0.5)
+    since = time.monotonic()
+    drill.play(rounds.rounds_of(drill.plan, 1), 0)
+    assert time.monotonic() - since < 20
+    assert len(drill.rounds) == 1 and drill.rounds[0].whole
+    assert is_alive(fake.pid("p1")) and not is_stopped(fake.pid("p1"))
+
+
+@pytest.mark.parametrize("hour, minute, second, left", [
+    (8, 59, 59, 0), (9, 0, 0, 8.5 * 3600), (17, 29, 50, 10), (17, 30, 0, 0)])
+def test_what_is_left_of_the_hours(hour, minute, second, left):
+    schedule = {"days": [0], "from": 540, "to": 1050}
+    assert run.seconds_left(schedule, datetime.datetime(
+        2026, 11, 23, hour, minute, second)) == left
+
+
+def test_a_schedule_keeps_no_more_than_it_reports(fake, monkeypatch):
+    fake.plan(fake.part("p1", '["stop"]'), FAULTS + OFFICE)
+    drill = drill_here(fake, "--schedule")
+    monkeypatch.setattr(run, "ROUNDS_KEPT", 2)
+    for _ in range(3):
+        drill.play(rounds.rounds_of(drill.plan, 1), 0)
+        drill.forget()
+    assert drill.stop is None
+    assert [done.number for done in drill.rounds] == [2, 3]
+    assert len(drill.targets[0].spans) == 2
+    assert drill.targets[0].spans[0][0] >= drill.rounds[0].begun
 
 
 # ---- pages that say whether the site is whole
@@ -95,3 +247,95 @@ def test_a_page_that_says_no_is_content_only_with_what_it_shows(
         b"" if status[:3] == b"204" else b"well")
     assert judge(server, see, see_not) == (
         says and f"{server.url}: {says}")
+
+
+# ---- who is told
+
+@pytest.mark.parametrize("columns, line", [
+    (120, "12 requests, 0 lost  out: p1 kill"),
+    (30, "12 requests  out: p1 kill"), (20, "out: p1 kill"),
+    (10, "out: p1 k")])
+def test_what_is_out_is_shown_on_a_narrow_terminal_too(
+        monkeypatch, capsys, columns, line):
+    monkeypatch.setattr(shutil, "get_terminal_size",
+                        lambda: os.terminal_size((columns, 24)))
+    screen = run.Screen(False)
+    screen.is_terminal = True
+    screen.say("12 requests, 0 lost", "out: p1 kill")
+    assert capsys.readouterr().out == f"\r{line}\x1b[K"
+
+
+def test_each_second_has_a_line(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    screen = run.Screen(False)
+    for now[0] in (100.0, 100.5, 101.0, 101.2, 102.1):
+        screen.say(f"{now[0]}", "whole")
+    assert capsys.readouterr().out == "100.0  whole\n101.0  whole\n" \
+        "102.1  whole\n"
+
+
+def test_a_reader_that_goes_away_ends_nothing(fake, workdir):
+    fake.plan(fake.part("p1"))
+    out = os.path.join(workdir, "drill.txt")
+    with begin(fake, "--seconds", "2", "--report", out,
+               stderr=subprocess.PIPE) as drill:
+        drill.stdout.readline()
+        drill.stdout.close()
+        assert drill.stderr.read() == ""
+    assert drill.returncode == 0
+    assert "Nothing was lost" in open(out).read()
+
+
+def test_without_a_standard_output_it_is_quiet(fake, workdir):
+    fake.plan(fake.part("p1"))
+    out = os.path.join(workdir, "drill.txt")
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", PYTHON, COMMAND, fake.plan_path,
+         "--seconds", "0.01", "--report", out], check=False,
+        stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Nothing was lost" in open(out).read()
+
+
+def test_a_terminal_that_goes_away_ends_nothing(fake, workdir):
+    fake.plan(fake.part("p1", '["stop"]'), FAULTS.replace("[0.1, 0.2]", "3"))
+    out = os.path.join(workdir, "drill.txt")
+    mine, its = pty.openpty()
+    with subprocess.Popen([PYTHON, COMMAND, fake.plan_path, "--seconds",
+                           "0.01", "--report", out], stdin=its, stdout=its,
+                          stderr=its, start_new_session=True) as drill:
+        os.close(its)
+        wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
+        os.close(mine)
+        drill.wait(30)
+    assert drill.returncode == 0
+    assert "Nothing was lost" in open(out).read()
+
+
+def test_a_report_that_cannot_be_written_costs_no_verdict(fake, workdir):
+    fake.plan(fake.part("p1"))
+    bad = os.path.join(workdir, "bad")
+    good = os.path.join(workdir, "good.txt")
+    os.makedirs(os.path.join(bad, "drill.txt"))
+    status, said = fake.drill("--seconds", "0.01", "--quiet", "--report", bad,
+                              "--report", good)
+    assert status == 3
+    assert said.startswith("Nothing was lost, no request failed.\n")
+    assert said.endswith(f"session-ha-drill: {bad}: Is a directory\n")
+    assert "Nothing was lost" in open(good).read()
+
+
+def test_a_target_that_does_not_close_costs_no_verdict(fake, monkeypatch,
+                                                       capsys):
+    path = fake.plan(fake.part("p1"))
+
+    def broken(target):
+        raise TimeoutError
+
+    monkeypatch.setattr(signal, "signal", lambda *words: None)
+    monkeypatch.setattr(ways.Target, "close", broken)
+    assert run.main([path, "--quiet", "--seconds", "0.01"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("Nothing was lost")
+    assert said.err == "session-ha-drill: p1: TimeoutError()\n"

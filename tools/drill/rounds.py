@@ -3,6 +3,7 @@
 and from nothing else; when the next one may begin, the site says."""
 
 import http.client
+import math
 import random
 import ssl
 import threading
@@ -11,10 +12,11 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 
-from .ways import WayFailed
+from .ways import WayFailed, sleep
 
 LOOK_EVERY = 0.1        # seconds between questions whether the site is whole
 TRIES = 3               # to bring targets back
+AGAIN = 0.5             # seconds before the next
 PAGE_WITHIN = 5         # seconds for a page that says whether it is whole
 PAGE_MOST = 4 * 1024 * 1024
 PART = 65536
@@ -156,8 +158,8 @@ def not_whole(plan):
 
 
 class Conductor:
-    """Plays rounds. wait(seconds): sleeps, shows progress, and is true when
-    all shall stop."""
+    """Plays rounds. wait(seconds, state): sleeps, shows progress, and is true
+    when all shall stop."""
 
     def __init__(self, plan, targets, crew, wait):
         self.plan = plan
@@ -165,6 +167,7 @@ class Conductor:
         self.crew = crew
         self.wait = wait
         self.done = []
+        self.not_back = []      # words of all that failed to bring one back
 
     def out(self):
         return [t for t in self.targets.values() if t.way]
@@ -182,24 +185,33 @@ class Conductor:
                 since = time.monotonic()
             elif self.crew.have_settled(since):
                 return None
+            why = why or "not every user has seen it whole"
             if time.monotonic() > end:
-                return why or "not every user has seen it whole"
-            if self.wait(LOOK_EVERY):
+                return why
+            if self.wait(LOOK_EVERY, f"not whole: {why}"):
                 return "stopped"
 
-    def play(self, plan_round):
-        """One round; what is wrong with the site after it, or None."""
-        done = Done(len(self.done) + 1, plan_round.faults, time.monotonic())
+    def play(self, plan_round, until=math.inf):
+        """One round, which is over then at the latest; what is wrong with the
+        site after it, or None."""
+        done = Done(self.done[-1].number + 1 if self.done else 1, [],
+                    time.monotonic())
         self.done.append(done)
         try:
             for name, way in plan_round.faults:
+                if self.wait(0) or time.monotonic() > until:
+                    break
                 if len(self.out()) >= self.plan.at_once:
                     raise WayFailed("more would be out than faults.at_once")
+                done.faults.append((name, way))
                 self.targets[name].take_away(way)
-            self.wait(plan_round.lasts)
+            self.wait(max(0, min(plan_round.lasts,
+                                 until - time.monotonic())))
         finally:
             done.words += self.bring_all_back()
             done.back = time.monotonic()
+            if not done.faults:
+                self.done.remove(done)
         if done.words:
             return done.words[0]
         why = self.wait_whole()
@@ -207,18 +219,24 @@ class Conductor:
             done.whole = time.monotonic()
         return why
 
-    def bring_all_back(self):
-        """Whatever happens: all of them, each several times if need be.
-        Returns what could not be done."""
-        words = []
-        for target in self.out():
-            for left in reversed(range(TRIES)):
-                try:
-                    target.bring_back()
-                    break
-                except WayFailed as e:
-                    if not left:
-                        words.append(f"not brought back: {e}")
-                    else:
-                        time.sleep(0.5)
+    def bring_all_back(self, tries=TRIES):
+        """All of them, whatever happens to one. Returns what could not be
+        done."""
+        for left in reversed(range(tries)):
+            words = [word for word in map(try_back, self.out()) if word]
+            if not words or not left:
+                break
+            sleep(AGAIN, self.wait)
+        self.not_back += words
         return words
+
+
+def try_back(target):
+    """None, or what went wrong."""
+    try:
+        target.bring_back()
+        return None
+    except WayFailed as e:
+        return f"not brought back: {e}"
+    except Exception as e:      # the others are to be brought back, too
+        return f"not brought back: {target.name}: {e!r}"

@@ -15,8 +15,10 @@ Exit status:
 
 import argparse
 import datetime
+import math
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -27,43 +29,68 @@ from .judge import Tally
 from .plan import DAYS, PlanError, read_plan
 from .rounds import Conductor, not_whole, rounds_of
 from .users import Crew
-from .ways import Target, WayFailed
+from .ways import GivenUp, Target, WayFailed
 
 USAGE, STOPPED = 2, 3
 TICK = 0.2              # seconds between looks at what may end it
-LINE_EVERY = 10         # seconds between progress lines in a file
+LINE_EVERY = 1          # seconds between progress lines
 ROUNDS_KEPT = 2000      # of those that --schedule played
 
 
 class Stop(Exception):
-    """It ends here, and why."""
+    """It ends here; the drill knows why."""
+
+
+def tell(stream, text):
+    """Write it; false when nobody is there to read it. Then the rest goes
+    nowhere: Python would try again at its end, and fail with that."""
+    if stream is None:
+        return False
+    try:
+        stream.write(text)
+        stream.flush()
+        return True
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+
+
+def complain(text):
+    tell(sys.stderr, f"session-ha-drill: {text}\n")
 
 
 class Screen:
-    """Progress: one line that changes on a terminal, few lines in a file."""
+    """Progress: one line that changes on a terminal, else a line each time."""
 
     def __init__(self, is_quiet):
         self.is_quiet = is_quiet
-        self.is_terminal = sys.stdout.isatty()
-        self.told = -LINE_EVERY
+        self.is_terminal = bool(sys.stdout) and sys.stdout.isatty()
+        self.told = -math.inf
         self.is_open = False
 
-    def say(self, words):
-        if self.is_quiet:
-            return
+    def say(self, words, state):
+        """Of a line that is too long, the last words go first."""
         now = time.monotonic()
-        if now - self.told < (1 if self.is_terminal else LINE_EVERY):
+        if self.is_quiet or now - self.told < LINE_EVERY:
             return
         self.told = now
         if self.is_terminal:
-            print(f"\r{words[:79]}\x1b[K", end="", flush=True)
+            width = shutil.get_terminal_size().columns - 1
+            while words and len(words) + 2 + len(state) > width:
+                words = words.rpartition(", ")[0]
+            line = f"{words}  {state}".strip()[:width]
+            self.put(f"\r{line}\x1b[K")
             self.is_open = True
         else:
-            print(words, flush=True)
+            self.put(f"{words}  {state}\n")
+
+    def put(self, text):
+        if not tell(sys.stdout, text):
+            self.is_quiet = True
 
     def end(self):
         if self.is_open:
-            print("\r\x1b[K", end="", flush=True)
+            self.put("\r\x1b[K")
             self.is_open = False
 
 
@@ -74,21 +101,35 @@ class Drill:
         self.plan = plan
         self.args = args
         self.seed = args.seed
-        self.targets = [Target(spec) for spec in plan.targets]
+        self.targets = [Target(spec, self.wait) for spec in plan.targets]
         self.tally = Tally()
         self.screen = Screen(args.quiet)
         self.crew = None
-        self.conductor = None
         self.rounds = []
-        self.stop = None
-        self.is_asked = False       # the stop was a signal's
+        self.stop = None            # why it ends
+        self.asked = None           # the signal that ends it
         self.began = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")
 
     # ---- what may end it
 
+    def listen(self):
+        """To signals. One that is ignored, as by nohup, stays so."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP,
+                       signal.SIGQUIT):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self.on_signal)
+        signal.signal(signal.SIGTSTP, self.on_suspend)
+
     def on_signal(self, number, frame):
-        self.is_asked = True
-        self.stop = self.stop or f"by {signal.Signals(number).name}"
+        self.asked = self.asked or f"by {signal.Signals(number).name}"
+
+    def on_suspend(self, number, frame):
+        """Not while something is out: it would stay out."""
+        if not any(t.way for t in self.targets):
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def must_end(self):
+        return bool(self.stop or self.asked)
 
     def look_around(self):
         """Sets self.stop when there is a reason."""
@@ -102,47 +143,58 @@ class Drill:
         if self.stop is None and fault:
             self.stop = f"a user broke: {fault!r}"
 
-    def progress(self):
+    def progress(self, state):
         total, words = self.tally.totals(), self.tally.words()
         out = ", ".join(f"{t.name} {t.way}" for t in self.targets if t.way)
         at = time.monotonic() - self.tally.begun
         self.screen.say(
             f"{at:6.0f} s  {total['requests']} requests, {total['failed']} "
-            f"failed, {total['slow']} slow, {sum(words.values())} lost  "
-            f"{'out: ' + out if out else 'whole'}")
+            f"failed, {total['slow']} slow, {sum(words.values())} lost",
+            "out: " + out if out else state)
 
-    def wait(self, seconds):
-        """Sleep, unless there is a reason to end; then true."""
+    def wait(self, seconds, state="whole"):
+        """Sleep, unless there is a reason to end; then true. state: that of
+        the site while nothing is out."""
         end = time.monotonic() + seconds
         while True:
             self.look_around()
-            self.progress()
+            self.progress(state)
             left = end - time.monotonic()
-            if self.stop is not None or left <= 0:
-                return self.stop is not None
+            if self.must_end() or left <= 0:
+                return self.must_end()
             time.sleep(min(TICK, left))
 
     def need(self, why, what):
         """Stop when something is wrong; a reason to end goes before it."""
-        if self.stop:
-            raise Stop(self.stop)
-        if why:
-            raise Stop(f"{what}: {why}")
+        if why and not self.must_end():
+            self.stop = f"{what}: {why}"
+        self.end_if_asked()
+
+    def end_if_asked(self):
+        if self.must_end():
+            raise Stop
 
     # ---- what it does
 
-    def wait_for_pages(self):
-        """Before there are users: the plan's checks alone."""
+    def need_pages(self, when):
+        """Wait until the site says that it is whole; users are not asked."""
         end = time.monotonic() + self.plan.whole_within
         while True:
             why = not_whole(self.plan)
-            if why is None or time.monotonic() > end or self.wait(TICK):
-                return why
+            if why is None or time.monotonic() > end or \
+                    self.wait(TICK, f"not whole: {why}"):
+                break
+        self.need(why, f"the site is not whole {when}")
+
+    def hours_end(self):
+        """When rounds must be over; never without --schedule."""
+        if not self.args.schedule:
+            return math.inf
+        return time.monotonic() + seconds_left(self.plan.schedule)
 
     def play(self, coming, until):
         """Users, and rounds until then (at least one)."""
-        self.need(self.wait_for_pages(), "the site is not whole before the "
-                                         "start")
+        self.need_pages("before the start")
         with Crew(self.plan, self.targets, self.tally, self.seed) as crew:
             self.crew = crew
             conductor = Conductor(self.plan, self.targets, crew, self.wait)
@@ -150,18 +202,26 @@ class Drill:
             try:
                 self.need(conductor.wait_whole(),
                           "the site is not whole before the start")
-                while True:
-                    one = next(coming)
-                    self.wait(one.calm)
-                    self.need(None, None)
-                    self.need(conductor.play(one),
-                              "the site is not whole after a round")
-                    if time.monotonic() >= until:
-                        break
+                self.play_rounds(conductor, coming, until)
             finally:
-                for words in conductor.bring_all_back():
+                conductor.bring_all_back(1)
+                for words in conductor.not_back[:1]:
                     self.stop = self.stop or words
         self.crew = None
+
+    def play_rounds(self, conductor, coming, until):
+        while True:
+            one = next(coming)
+            self.wait(one.calm)
+            self.end_if_asked()
+            self.need_pages("before a round")
+            end = self.hours_end()
+            if end <= time.monotonic():
+                return
+            self.need(conductor.play(one, end),
+                      "the site is not whole after a round")
+            if time.monotonic() >= until:
+                return
 
     def play_for(self, seconds):
         self.play(rounds_of(self.plan, self.seed),
@@ -172,20 +232,24 @@ class Drill:
         coming = rounds_of(self.plan, self.seed)
         while True:
             while not is_office_hour(self.plan.schedule):
-                self.screen.say("outside of the hours of the plan")
-                self.need("asked" if self.wait(1) else None, "stopped")
+                self.wait(1, "outside of the hours of the plan")
+                self.end_if_asked()
             self.play(coming, 0)
-            del self.rounds[:-ROUNDS_KEPT]
-            self.write()
+            self.forget()
+            self.write(self.result())
             if self.tally.losses:
                 return              # the verdict says it
-            self.need("asked" if self.wait(self.plan.schedule["pause"])
-                      else None, "stopped")
+            self.wait(self.plan.schedule["pause"])
+            self.end_if_asked()
 
-    def run(self):
-        """The exit status."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self.on_signal)
+    def forget(self):
+        """What --schedule played long ago."""
+        del self.rounds[:-ROUNDS_KEPT]
+        for target in self.targets:
+            target.forget(self.rounds[0].begun if self.rounds else 0)
+
+    def rehearse(self):
+        """All of it; everything is back when this returns."""
         try:
             for target in self.targets:
                 target.open()
@@ -193,35 +257,64 @@ class Drill:
                 self.play_for_ever()
             else:
                 self.play_for(self.args.seconds)
-        except (Stop, WayFailed) as e:
+        except (Stop, GivenUp):
+            pass
+        except WayFailed as e:
             self.stop = self.stop or str(e)
         except Exception as e:      # everything is back; say that it was us
-            traceback.print_exc()
+            tell(sys.stderr, traceback.format_exc())
             self.stop = f"by a fault of its own, {e!r}"
         finally:
             self.screen.end()
-            for target in self.targets:
-                target.close()
-        if self.args.schedule and self.is_asked:
-            self.stop = None        # the way to end it
-        result = self.write()
-        print(report.screen(result), end="", flush=True)
-        return result.status()
+            self.close()
 
-    def write(self):
-        result = report.Result(
+    def close(self):
+        for target in self.targets:
+            try:
+                target.close()
+            except Exception as e:  # nothing of the site is touched by it
+                complain(f"{target.name}: {e!r}")
+
+    def run(self):
+        """The exit status."""
+        self.listen()
+        self.rehearse()
+        result = self.result()
+        tell(sys.stdout, report.screen(result))
+        return result.status() if self.write(result) else STOPPED
+
+    def result(self):
+        """A signal is the way to end --schedule, and no reason that counts."""
+        return report.Result(
             self.plan, self.seed, self.began,
             time.monotonic() - self.tally.begun, list(self.rounds),
-            self.targets, self.tally, self.stop)
+            self.targets, self.tally,
+            self.stop or (None if self.args.schedule else self.asked))
+
+    def write(self, result):
+        """Every report that can be; false when one could not."""
+        is_good = True
         for path in self.args.report:
-            report.write(result, path)
-        return result
+            try:
+                report.write(result, path)
+            except (OSError, ValueError) as e:
+                complain(f"{path}: {getattr(e, 'strerror', None) or e}")
+                is_good = False
+        return is_good
 
 
 def is_office_hour(schedule, now=None):
     now = now or datetime.datetime.now()
     return now.weekday() in schedule["days"] and \
         schedule["from"] <= now.hour * 60 + now.minute < schedule["to"]
+
+
+def seconds_left(schedule, now=None):
+    """Of the hours; 0 outside of them."""
+    now = now or datetime.datetime.now()
+    if not is_office_hour(schedule, now):
+        return 0
+    return 60 * (schedule["to"] - 60 * now.hour - now.minute) - now.second
 
 
 # ---- --dry-run --------------------------------------------------------------
