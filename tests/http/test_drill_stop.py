@@ -326,6 +326,45 @@ def test_a_report_that_cannot_be_written_costs_no_verdict(fake, workdir):
     assert "Nothing was lost" in open(good).read()
 
 
+@pytest.mark.parametrize("path, why", [
+    ("x.pdf", "must end in .svg, .txt or .html, or be a folder"),
+    ("file/x.svg", "cannot be written: '{}/file' is no folder"),
+    ("file/x", "cannot be written: '{}/file' is no folder"),
+    ("none/x.svg", "cannot be written: '{}/none' is no folder"),
+    ("dir.svg", "cannot be written: it is a folder"),
+    ("shut/x.svg", "cannot be written: '{}/shut' may not be written"),
+    ("shut", "cannot be written: '{}/shut' may not be written"),
+    ("shut/new/er", "cannot be written: '{}/shut' may not be written"),
+    ("x.svg", None), ("new/er", None), ("dir.d", None), ("new.d/", None)])
+def test_where_no_report_can_be_is_said_at_once(workdir, monkeypatch, path,
+                                                why):
+    for name in ("shut", "dir.svg", "dir.d"):
+        os.mkdir(os.path.join(workdir, name))
+    with open(os.path.join(workdir, "file"), "w"):
+        pass
+    monkeypatch.setattr(os, "access",
+                        lambda where, mode: not where.endswith("shut"))
+    assert run.judge_report(os.path.join(workdir, path)) == (
+        why and why.format(workdir))
+
+
+def test_a_report_of_an_unknown_form_is_wrong_usage(capsys):
+    with pytest.raises(SystemExit) as e:
+        run.parse(["plan", "--report", "x.pdf"])
+    assert e.value.code == 2
+    assert "--report: 'x.pdf' must end in .svg, .txt or .html, or be a " \
+        "folder" in capsys.readouterr().err
+
+
+def test_how_long_rounds_begin_has_limits(capsys):
+    for word in ("0", "0.009", "31536001", "nan"):
+        with pytest.raises(SystemExit):
+            run.parse(["plan", "--seconds", word])
+        assert "--seconds must be from 0.01 to 31536000, not " \
+            f"'{float(word):g}'" in capsys.readouterr().err
+    assert run.parse(["plan", "--seconds", "0.01"]).seconds == 0.01
+
+
 def test_a_target_that_does_not_close_costs_no_verdict(fake, monkeypatch,
                                                        capsys):
     path = fake.plan(fake.part("p1"))

@@ -35,6 +35,7 @@ USAGE, STOPPED = 2, 3
 TICK = 0.2              # seconds between looks at what may end it
 LINE_EVERY = 1          # seconds between progress lines
 ROUNDS_KEPT = 2000      # of those that --schedule played
+SHORTEST, LONGEST = 0.01, 31536000      # of --seconds
 
 
 class Stop(Exception):
@@ -373,7 +374,9 @@ def parse(words):
                      help="decides which faults come when (default: drawn, "
                           "and printed)")
     ask.add_argument("--seconds", type=float, default=60, metavar="SEC",
-                     help="for how long new rounds begin (default 60)")
+                     help="for how long new rounds begin, from "
+                          f"{SHORTEST:g} (default 60); --schedule does not "
+                          "use it")
     ask.add_argument("--dry-run", action="store_true",
                      help="print what would be done, and touch nothing")
     ask.add_argument("--schedule", action="store_true",
@@ -387,16 +390,32 @@ def parse(words):
     args = ask.parse_args(words)
     if args.seed is None:
         args.seed = random.SystemRandom().randrange(1, 1000000)
-    if not 0 < args.seconds <= 31536000:
-        ask.error(f"--seconds must be from 1 to 31536000, not "
+    if not SHORTEST <= args.seconds <= LONGEST:
+        ask.error(f"--seconds must be from {SHORTEST:g} to {LONGEST}, not "
                   f"'{args.seconds:g}'")
     for path in args.report:
-        is_file = os.path.splitext(path)[1] in report.FORMS
-        folder = os.path.dirname(path) or "." if is_file else path
-        if not os.path.isdir(folder) and (is_file or os.path.exists(folder)):
-            ask.error(f"--report: '{path}' cannot be written: "
-                      f"'{folder}' is no folder")
+        why = judge_report(path)
+        if why:
+            ask.error(f"--report: '{path}' {why}")
     return args
+
+
+def judge_report(path):
+    """Why no report can be written there, or None. Folders are made."""
+    end = os.path.splitext(path)[1]
+    is_file = end in report.FORMS
+    if end and not is_file and not os.path.isdir(path):
+        return "must end in .svg, .txt or .html, or be a folder"
+    if is_file and os.path.isdir(path):
+        return "cannot be written: it is a folder"
+    folder = os.path.dirname(path) or "." if is_file else path
+    while not is_file and not os.path.lexists(folder):
+        folder = os.path.dirname(folder.rstrip("/")) or "."
+    if not os.path.isdir(folder):
+        return f"cannot be written: '{folder}' is no folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"cannot be written: '{folder}' may not be written"
+    return None
 
 
 def judge_schedule(plan):
