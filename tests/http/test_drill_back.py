@@ -220,12 +220,24 @@ def test_a_group_goes_on_without_its_leader(fake):
         leader.wait()
         target.bring_back()
         wait_until(lambda: not is_stopped(child), 5, "child that goes on")
-        os.kill(child, signal.SIGKILL)
-        wait_until(lambda: not is_alive(child), 5, "dead child")
-        target.process.go_on()      # nobody is left: nothing to do
     finally:
         if is_alive(child):
             os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("more", ["", "pid_group = true"])
+def test_what_died_while_it_was_stopped_needs_not_go_on(fake, more):
+    text = fake.part("p1", '["stop"]', more)
+    os.kill(fake.pid("p1"), signal.SIGKILL)
+    part = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    with open(fake.pid_file("p1"), "w") as f:
+        f.write(str(part.pid))
+    target = target_of(fake, text)
+    target.take_away("stop")
+    part.kill()
+    part.wait()
+    target.bring_back()
+    assert target.way is None
 
 
 class Out:
@@ -242,6 +254,24 @@ class Out:
         if self.fails:
             raise self.fails.pop(0)
         self.way = None
+
+    def take_away(self, way):
+        self.way = way
+
+
+@pytest.mark.parametrize("until, away", [(60, ["a"]), (0, [])])
+def test_no_fault_comes_after_there_is_a_reason_to_end(until, away):
+    targets = [Out("a"), Out("b")]
+    for target in targets:
+        target.way = None
+    conductor = rounds.Conductor(
+        types.SimpleNamespace(at_once=2, whole_within=0, checks=[]), targets,
+        None, lambda *words: targets[0].way == "kill")
+    conductor.bring_all_back = lambda: []
+    conductor.play(rounds.Round([("a", "kill"), ("b", "kill")], 0, 0),
+                   time.monotonic() + until)
+    assert [t.name for t in conductor.out()] == away
+    assert [d.faults for d in conductor.done] == [[(n, "kill")] for n in away]
 
 
 def test_one_that_does_not_come_back_keeps_no_other_away(fake, monkeypatch):

@@ -34,8 +34,11 @@ to = "24:00"
 
 
 def begin(fake, *words, **more):
+    """As users do: with what it prints kept until it is flushed."""
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}
     return subprocess.Popen([PYTHON, COMMAND, fake.plan_path, *words],
-                            stdout=subprocess.PIPE, text=True, **more)
+                            **{"stdout": subprocess.PIPE, "text": True,
+                               "env": env, **more})
 
 
 def drill_here(fake, *words):
@@ -302,9 +305,8 @@ def test_a_terminal_that_goes_away_ends_nothing(fake, workdir):
     fake.plan(fake.part("p1", '["stop"]'), FAULTS.replace("[0.1, 0.2]", "3"))
     out = os.path.join(workdir, "drill.txt")
     mine, its = pty.openpty()
-    with subprocess.Popen([PYTHON, COMMAND, fake.plan_path, "--seconds",
-                           "0.01", "--report", out], stdin=its, stdout=its,
-                          stderr=its, start_new_session=True) as drill:
+    with begin(fake, "--seconds", "0.01", "--report", out, stdin=its,
+               stdout=its, stderr=its, start_new_session=True) as drill:
         os.close(its)
         wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
         os.close(mine)

@@ -199,7 +199,7 @@ class Conductor:
         self.done.append(done)
         try:
             for name, way in plan_round.faults:
-                if self.wait(0) or time.monotonic() > until:
+                if self.wait(0) or time.monotonic() >= until:
                     break
                 if len(self.out()) >= self.plan.at_once:
                     raise WayFailed("more would be out than faults.at_once")

@@ -216,10 +216,7 @@ class Drill:
             self.wait(one.calm)
             self.end_if_asked()
             self.need_pages("before a round")
-            end = self.hours_end()
-            if end <= time.monotonic():
-                return
-            self.need(conductor.play(one, end),
+            self.need(conductor.play(one, self.hours_end()),
                       "the site is not whole after a round")
             if time.monotonic() >= until:
                 return
