@@ -109,7 +109,8 @@ HA_SRC := $(wildcard mod_session_ha.c src/core/ha_*.c src/io/ha_*.c \
                      src/httpd/session_*.c)
 CLONE_SRC := $(wildcard mod_proxy_balancer_clone.c src/core/clone_*.c \
                         src/core/ha_place.c src/core/ha_interval.c \
-                        src/core/ha_ring.c src/io/ha_secret.c \
+                        src/core/ha_ring.c src/core/ha_cache.c \
+                        src/io/ha_secret.c \
                         src/io/clone_*.c src/httpd/clone_*.c)
 SO := $(OUT)/modules/mod_session_ha.so \
       $(OUT)/modules/mod_proxy_balancer_clone.so

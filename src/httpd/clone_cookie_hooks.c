@@ -19,6 +19,7 @@
 #include "clone_server.h"
 #include "clone_set_cookie.h"
 #include "clone_values.h"
+#include "ha_cache.h"
 #include "ha_secret.h"
 #include "log_tags.h"
 #include "session_clones.h"
@@ -304,14 +305,10 @@ static char *renewed_list(const clone_answer_t *answer)
 /* A shared cache that keeps this answer sends all to one clone. */
 static void mark_private(request_rec *r)
 {
-    apr_table_t *headers = r->headers_out;
-    const char *control = apr_table_get(r->err_headers_out, "Cache-Control");
+    apr_table_t *headers = apr_table_get(r->err_headers_out, "Cache-Control")
+                           != NULL ? r->err_headers_out : r->headers_out;
 
-    if (control != NULL) {
-        headers = r->err_headers_out;
-    }
-    control = apr_table_get(headers, "Cache-Control");
-    if (control == NULL || !ap_find_token(r->pool, control, "private")) {
+    if (!ha_cache_is_private(apr_table_get(headers, "Cache-Control"))) {
         apr_table_mergen(headers, "Cache-Control", "private");
     }
 }

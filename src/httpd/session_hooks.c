@@ -24,6 +24,7 @@
 
 #include <apr_strings.h>
 
+#include "ha_cache.h"
 #include "log_tags.h"
 #include "session_clones.h"
 #include "session_control.h"
@@ -122,12 +123,9 @@ static int status_of(const session_state_t *state)
 }
 
 /* What was made for one user is not for a cache that serves all of them. */
-static void mark_private(request_rec *r, apr_table_t *headers,
-                         const char *words)
+static void mark_private(apr_table_t *headers, const char *words)
 {
-    const char *control = apr_table_get(headers, "Cache-Control");
-
-    if (control == NULL || !ap_find_token(r->pool, control, "private")) {
+    if (!ha_cache_is_private(apr_table_get(headers, "Cache-Control"))) {
         apr_table_mergen(headers, "Cache-Control", words);
     }
 }
@@ -149,7 +147,7 @@ static apr_status_t load(request_rec *r, session_rec **z)
      * have mod_session swap our record for a private one it cannot save.
      */
     state->z->expiry = 0;
-    mark_private(r, r->headers_out, "no-cache, private");
+    mark_private(r->headers_out, "no-cache, private");
     *z = state->z;
     return OK;
 }
@@ -328,8 +326,8 @@ static void finish(session_state_t *state, request_rec *r)
         apr_table_addn(r->err_headers_out, "Set-Cookie", state->cookie);
         /* A shared cache that keeps this answer gives one user's session to
          * the next. CGI leaves its headers in the other table. */
-        mark_private(r, apr_table_get(r->err_headers_out, "Cache-Control")
-                        != NULL ? r->err_headers_out : r->headers_out,
+        mark_private(apr_table_get(r->err_headers_out, "Cache-Control")
+                     != NULL ? r->err_headers_out : r->headers_out,
                      "private");
         state->cookie = NULL;
     }

@@ -68,7 +68,8 @@ def test_a_client_stays_with_the_clone_of_its_first_answer(site):
 
 
 @pytest.mark.parametrize("said, sent", [
-    ("private", "private"), ("max-age=9", "max-age=9, private")])
+    ("private", "private"), ("max-age=9", "max-age=9, private"),
+    ('private="X-A"', 'private="X-A", private')])
 def test_an_answer_is_private_once(site, said, sent):
     for clone in site.clones.values():
         clone.behave(f"header Cache-Control {said}")
