@@ -514,7 +514,7 @@ static apr_interval_time_t look(void *ctx, apr_time_t deadline,
     unsigned int count;
     unsigned int i;
 
-    if (!is_our_turn(duty, now, &wait)) {
+    if (!is_our_turn(duty, now, &wait) || session_is_shut()) {
         return wait;
     }
     count = read_all(duty, calls, now + (deadline - now) / 2, p);

@@ -142,7 +142,7 @@ const char *session_keys_left(const session_ring_t *ring)
 {
     return ring->is_shut ? "and no secrets were read before: requests are "
                            "answered as if no node answered until it is "
-                           "mended"
+                           "mended and httpd is restarted gracefully"
          : ring->is_read ? "the secrets read before stay in use"
                          : "the random secret of before stays in use";
 }
@@ -158,11 +158,17 @@ static void take_file(session_vault_t *vault, server_rec *s,
                      "SessionHASecretFile %s has changed and is not taken, %s",
                      vault->path, session_keys_left(vault->latest));
     }
+    else if (vault->latest->is_shut) {
+        /* What other web servers say of earlier nodes was not believed when
+         * this configuration began: users would be taken for new ones. */
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HALOG(0174)
+                     "SessionHASecretFile %s can be read now; a graceful "
+                     "restart takes it", vault->path);
+    }
     else if (memcmp(&ring, &vault->latest->ring, sizeof(ring)) != 0) {
         vault->latest->ring = ring;
         vault->latest->since = apr_time_now();
         vault->latest->is_read = 1;
-        vault->latest->is_shut = 0;
         put_keys(vault->shelf, vault->latest);
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HALOG(0172)
                      "SessionHASecretFile %s has changed and is taken: %u "

@@ -269,6 +269,7 @@ static int make_ring(kept_t *kept, server_rec *s,
 
     if (top->secret_file == NULL) {
         is_fine = ring.count > 0 || make_random_ring(&ring, s);
+        kept->ring.is_read = 0;     /* none that the next file may stand for */
         kept->ring.is_shut = 0;
     }
     else if (session_secret_read(&ring, top->secret_file, is_up(), s,

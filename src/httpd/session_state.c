@@ -120,6 +120,7 @@ static int try_cookie(void *ctx, span_t value)
 static void find_cookies(search_t *search, session_state_t *state,
                          request_rec *r)
 {
+    int is_shut = session_is_shut();
     int seen;
 
     memset(search, 0, sizeof(*search));
@@ -130,7 +131,7 @@ static void find_cookies(search_t *search, session_state_t *state,
                                ha_conf_cookie_name(&state->conf), try_cookie,
                                search);
     state->found = seen > 0 ? SESSION_REFUSED : SESSION_NONE;
-    if (seen > 0 && session_keys()->is_shut) {
+    if (seen > 0 && is_shut) {
         /* A cookie that another web server signed may well be good. */
         search->count = 0;
         state->found = SESSION_UNKNOWN;

@@ -10,6 +10,7 @@ from session_site import (HERE, Site, nodes_conf, read_secrets, secret_file)
 
 LOCAL = f"SessionHA On\n{HERE}"
 SHUT = "no secrets were read before: requests are answered as if no node"
+UNBELIEVED = "no secret is known that this session could be believed by"
 
 
 def level(line):
@@ -35,7 +36,7 @@ def is_shut(site, cookie):
     return True
 
 
-def test_memcached_without_its_secrets_is_shut_and_opens_when_they_come(
+def test_memcached_without_its_secrets_is_shut_until_they_come(
         httpd, workdir, jar, memcacheds):
     path = secret_file(workdir)
     far = nodes_conf(memcacheds(2), path) + LOCAL
@@ -51,7 +52,7 @@ def test_memcached_without_its_secrets_is_shut_and_opens_when_they_come(
     assert SHUT in s.log.expect("HA0110")
     s.log.allow("HA0304|HA0401")
     assert is_shut(s, cookie)
-    s.log.allow("HA0140")
+    assert UNBELIEVED in s.log.expect("HA0304")
     # and another reload makes it none
     graceful_with(s, far)
     assert SHUT in s.log.expect("HA0110")
@@ -59,11 +60,14 @@ def test_memcached_without_its_secrets_is_shut_and_opens_when_they_come(
     secret_file(workdir)
     with open(path, "w") as f:
         f.write("\n".join(text) + "\n")
-    s.log.expect("HA0172", timeout=30)
+    # it asks for a restart, which knows of earlier nodes what others say
+    s.log.expect("HA0174", timeout=30)
+    assert is_shut(s, cookie)
+    graceful_with(s, far)
     assert s.session(jar) == {"a": "1"}
     s.set(jar, b=2)
     assert other.session(jar) == {"a": "1", "b": "2"}
-    other.log.allow("HA01[047]")
+    assert "HA0140" not in s.log.text + other.log.text
 
 
 def test_sessions_that_a_bad_file_comes_with_are_shut(httpd, workdir):
@@ -103,4 +107,42 @@ def test_secrets_that_were_read_before_hold_for_memcached(
     s.log.expect("HA0109")
     assert "the secrets read before stay in use" in s.log.expect("HA0110")
     s.set(jar, a=1)
+    assert s.session(jar) == {"a": "1"}
+
+
+def test_secrets_of_a_configuration_before_stand_for_no_other_file(
+        httpd, workdir, memcacheds):
+    old = secret_file(workdir)
+    s = Site(httpd(f"SessionHASecretFile {old}\n{LOCAL}"))
+    jar = Jar()
+    s.set(jar, a=1)
+    graceful_with(s, LOCAL)
+    assert s.session(jar) == {"a": "1"}
+    new = os.path.join(workdir, "missing")
+    graceful_with(s, nodes_conf(memcacheds(1), new) + LOCAL)
+    s.log.expect("HA0107")
+    assert SHUT in s.log.expect("HA0110")
+    s.log.allow("HA0304|HA0401")
+    assert is_shut(s, f"HASESSION={jar['HASESSION']}")
+
+
+def test_a_restart_that_brings_the_secrets_knows_of_earlier_nodes(
+        httpd, workdir, jar, memcacheds):
+    path = secret_file(workdir)
+    nodes = memcacheds(3)
+    own = LOCAL + "\nSessionHAReplicas 1"
+    other = Site(httpd(nodes_conf(nodes[:1], path) + own, name="other"))
+    other.set(jar, a=1)
+    graceful_with(other, nodes_conf(nodes[1:], path) + own)
+    assert other.session(jar) == {"a": "1"}
+    other.log.expect("HA0143")
+    os.rename(path, path + ".away")
+    s = Site(httpd(LOCAL, name="late"))
+    graceful_with(s, nodes_conf(nodes[1:], path) + own)
+    s.log.expect("HA0107")
+    s.log.expect("HA0110")
+    s.log.allow("HA0304|HA0401|HA01[47]")
+    os.rename(path + ".away", path)
+    s.log.expect("HA0174", timeout=30)
+    graceful_with(s, nodes_conf(nodes[1:], path) + own)
     assert s.session(jar) == {"a": "1"}
