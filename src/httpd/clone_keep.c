@@ -405,11 +405,14 @@ static char *dir_of(const server_rec *s, apr_pool_t *p)
 int clone_keep_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                      server_rec *s)
 {
+    const clone_server_t *server = ap_get_module_config(
+        s->module_config, &proxy_balancer_clone_module);
     const char *dir = dir_of(s, ptemp);
     apr_finfo_t finfo;
 
-    /* A server that is up goes on, and says so when somebody is taken out. */
-    if (ap_state_query(AP_SQ_CONFIG_GEN) > 1
+    /* A server that is up goes on, and says so when somebody is taken out. So
+     * does one where nobody has asked for this. */
+    if (server->conf->state_dir == NULL || ap_state_query(AP_SQ_CONFIG_GEN) > 1
         || apr_stat(&finfo, dir, APR_FINFO_TYPE, ptemp) != APR_SUCCESS
         || finfo.filetype == APR_DIR) {
         return OK;

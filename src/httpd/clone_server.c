@@ -97,6 +97,12 @@ static int is_sticky(const place_t *place)
            || clone_conf_cookie(&place->conf) != NULL;
 }
 
+static int is_routed(const place_t *place)
+{
+    return is_ours(place->balancer)
+           || (clone_conf_routing(&place->conf) && is_sticky(place));
+}
+
 /* Whether the router would write where the application's session stands. */
 static int is_cookie_taken(const place_t *place)
 {
@@ -172,12 +178,12 @@ static int is_known_before(const place_t *place)
                                                         &proxy_module);
 
         for (i = 0; i < proxy->balancers->nelts; i++) {
-            const proxy_balancer *other = balancer_at(proxy, i);
-            clone_conf_t conf;
+            place_t other = { place->main_s, s, balancer_at(proxy, i),
+                              place->conf };
 
-            clone_server_settings(&conf, s, other->s->name);
-            if (other->workers == place->balancer->workers
-                && (clone_conf_routing(&conf) || is_ours(other))) {
+            clone_server_settings(&other.conf, s, other.balancer->s->name);
+            if (other.balancer->workers == place->balancer->workers
+                && is_routed(&other)) {
                 return 1;
             }
         }
@@ -269,9 +275,7 @@ static int check_one(place_t *place, apr_pool_t *p)
                      place->balancer->s->sticky);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    return is_ours(place->balancer)
-           || (clone_conf_routing(&place->conf) && is_sticky(place))
-               ? check_routed(place, p) : OK;
+    return is_routed(place) ? check_routed(place, p) : OK;
 }
 
 int clone_server_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Directives, where they hold, and that nothing happens without them."""
 
+import os
 import re
 
 import pytest
@@ -236,6 +237,10 @@ SAID = (r"CR0107: \S+.*: balancer://x: route A is that of http://127.0.0.1:1 "
     (TWINS, 1), (TWINS + "<VirtualHost *>\nProxyPass / balancer://x/\n"
                  "</VirtualHost>\n", 1),
     ("<VirtualHost *>\n" + TWINS + "</VirtualHost>\n", 1),
+    ("ProxyCloneRouting On\n" + TWINS.replace(STICKY, "").replace(
+        "ProxyCloneRouting On\nBalancerMember", "BalancerMember")
+     + "<VirtualHost *>\nProxyCloneCookie R\nProxyPass / balancer://x/\n"
+     "</VirtualHost>\n", 1),
     (TWINS.replace("Routing On", "Routing Off"), 0),
     (TWINS.replace("route=A", "", 1), 0),
     (TWINS.replace("route=A", ""), 0)])
@@ -247,6 +252,13 @@ def test_two_members_of_one_route_are_told_of_once(httpd, text, count):
     for _ in range(count):
         server.log.expect(SAID)
     assert len(re.findall(SAID, server.log.text)) == count
+
+
+def test_a_file_where_nobody_asked_for_a_directory_stops_no_start(httpd):
+    server = httpd("", start=False, own=OWN)
+    with open(os.path.join(server.dir, "proxy_clone"), "w") as f:
+        f.write("x")
+    assert server.configtest() == (0, "Syntax OK\n")
 
 
 def test_a_contradiction_stops_the_start(httpd):
