@@ -192,7 +192,8 @@ def text(data):
         lines += [title, *map(line_of, [head, *rows]), ""]
     lines += ["Aims"] + [f"  {what}: {value}  {word}"
                          for what, value, word in aims(data)]
-    lines += ["", noise(data), "", routers.WITHOUT_MOD_JK, "", "What went wrong"]
+    lines += ["", noise(data), "", routers.WITHOUT_MOD_JK, "",
+              "What went wrong"]
     lines += ["  " + line for line in failed_lines(data)]
     return "\n".join(lines) + "\n"
 

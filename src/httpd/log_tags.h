@@ -123,8 +123,8 @@
  * 0171 error   the file of secrets has changed and is bad, the old ones stay
  * 0172 notice  the file of secrets has changed and is taken
  * 0173 warning the file of secrets changed too often without a restart
- * 0174 notice  the file of secrets can be read now, by a restart
  * 0174 crit    shared memory for secrets cannot be made
+ * 0175 notice  the file of secrets can be read now, by a restart
  * 0160 crit    a child cannot keep locks
  * 0210 error   a node drops sessions that are not over
  * 0211 notice  a node answers again

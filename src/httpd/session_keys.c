@@ -161,7 +161,7 @@ static void take_file(session_vault_t *vault, server_rec *s,
     else if (vault->latest->is_shut) {
         /* What other web servers say of earlier nodes was not believed when
          * this configuration began: users would be taken for new ones. */
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HALOG(0174)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HALOG(0175)
                      "SessionHASecretFile %s can be read now; a graceful "
                      "restart takes it", vault->path);
     }

@@ -61,7 +61,7 @@ def test_memcached_without_its_secrets_is_shut_until_they_come(
     with open(path, "w") as f:
         f.write("\n".join(text) + "\n")
     # it asks for a restart, which knows of earlier nodes what others say
-    s.log.expect("HA0174", timeout=30)
+    s.log.expect("HA0175", timeout=30)
     assert is_shut(s, cookie)
     graceful_with(s, far)
     assert s.session(jar) == {"a": "1"}
@@ -143,6 +143,6 @@ def test_a_restart_that_brings_the_secrets_knows_of_earlier_nodes(
     s.log.expect("HA0110")
     s.log.allow("HA0304|HA0401|HA01[47]")
     os.rename(path + ".away", path)
-    s.log.expect("HA0174", timeout=30)
+    s.log.expect("HA0175", timeout=30)
     graceful_with(s, nodes_conf(nodes[1:], path) + own)
     assert s.session(jar) == {"a": "1"}
