@@ -6,6 +6,7 @@ import http.server
 import os
 import re
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -180,6 +181,13 @@ class Shop(http.server.BaseHTTPRequestHandler):
         elif site.mood != "revives":
             session.clear()
         self.reply("ok")
+
+
+def hear_signals():
+    """In a child: what runs in the background of a shell ignores two, and the
+    command would go on ignoring them."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class FakeSite:

@@ -15,8 +15,8 @@ import xml.etree.ElementTree as xml
 import pytest
 
 from drill_site import PART as PART_OF_SITE
-from drill_site import (COMMAND, FAULTS, GOOD, PYTHON, ROOT, fake, read,
-                        unused_endpoint)      # noqa: F401  a fixture
+from drill_site import (COMMAND, FAULTS, GOOD, PYTHON, ROOT, fake, hear_signals,
+                        read, unused_endpoint)      # noqa: F401  a fixture
 from process import is_alive, is_open, is_stopped, wait_until
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
@@ -124,7 +124,15 @@ CHANGES = {
     # nothing comes after the end
     ("in +1? out see:,1", ["revived"]),
     # of a log-in without an answer nobody has the cookie
-    ("in? see:ada,", ["revived"]),
+    ("in? see:ada,", ["wrong"]),
+    ("in see:ada,3", ["wrong"]),
+    # an old page may be followed by a new one
+    ("in out see:ada, see:,", ["revived"]),
+    ("in +1 see:ada, see:ada,1", ["lost"]),
+    ("in +1 see:ada, see:ada,1 see:ada,", ["lost", "lost"]),
+    # what was seen to have come is no more to be followed
+    ("in " + " ".join(f"+1? see:ada,{n}" for n in range(1, 9)) + " see:ada,",
+     ["lost"]),
     # more than can be followed is not judged, until the end
     ("in +1? +1? +1? +1? +1? +1? see:ada,7", ["wrong"]),
     ("in +1? +1? +1? +1? +1? +1? +1? see:ada,9", []),
@@ -228,8 +236,8 @@ def test_it_stops_when_too_many_users_fail(fake):
               "stop_percent = 20\n")
     status, said = fake.drill("--seconds", "60")
     assert status == 3
-    assert re.search(r"^Stopped early: \d+ % of requests failed or showed a "
-                     r"loss, more than 20 %", said, re.M)
+    assert re.search(r"^Stopped early: \d+ % of requests failed, showed a loss "
+                     r"or wait for longer than 3 s, more than 20 %", said, re.M)
     assert fake.mood == "good"          # brought back
 
 
@@ -253,7 +261,8 @@ def test_a_signal_brings_everything_back(fake, number):
     fake.plan(fake.part("p1", '["stop"]'), FAULTS.replace("[0.1, 0.2]", "60"))
     with subprocess.Popen([PYTHON, COMMAND, fake.plan_path, "--quiet"],
                           stdout=subprocess.PIPE, text=True,
-                          start_new_session=True) as drill:
+                          start_new_session=True,
+                          preexec_fn=hear_signals) as drill:
         wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
         drill.send_signal(number)
         said, _ = drill.communicate(timeout=30)
@@ -328,6 +337,19 @@ def test_only_ways_of_the_plan_are_gone(fake):
     with pytest.raises(ways.WayFailed, match="'kill' is not in the plan"):
         target.take_away("kill")
     assert is_alive(fake.pid("p1")) and target.spans == []
+
+
+def test_a_dry_run_ends_though_rounds_take_no_time(fake):
+    fake.plan(fake.part("p1"), "[faults]\nlasts = 0\npause = 0\n")
+    status, said = fake.drill("--dry-run", "--seconds", "60")
+    assert status == 0
+    assert said.endswith("\n  and so on\n")
+    done = subprocess.run(
+        f"'{PYTHON}' '{COMMAND}' '{fake.plan_path}' --dry-run 2>&1 | head -1",
+        shell=True, text=True, stdout=subprocess.PIPE, check=True)
+    assert done.stdout == said.partition("\n")[0].replace(
+        re.search(r"seed \d+", said)[0],
+        re.search(r"seed \d+", done.stdout)[0]) + "\n"
 
 
 def test_a_schedule_needs_hours_and_a_limit(fake):

@@ -52,7 +52,8 @@ def write_nothing(path, monkeypatch):
 
 
 @pytest.mark.parametrize("spoil, says", [
-    (write_old, r"is older than process \d+"),
+    (write_old, r"is older than process \d+; touch it if it names the right "
+     "one, and the clock was set since"),
     (write_open, "may be written by everybody"),
     (write_foreign, r"belongs to user 54321, process \d+ to user \d+"),
     (write_nothing, "holds no process id"),
@@ -204,7 +205,8 @@ def test_users_are_watched_while_a_command_hangs(fake, workdir):
 # ---- all are brought back
 
 def test_a_group_goes_on_without_its_leader(fake):
-    text = fake.part("p1", '["stop"]', "pid_group = true")
+    text = fake.part("p1", '["stop"]',
+                     "pid_group = true\nstart_within = 0.3")
     leader = subprocess.Popen(["sh", "-c", "sleep 300 & wait"],
                               start_new_session=True)
     wait_until(lambda: len(group_of(leader.pid)) == 2, 5, "child")
@@ -218,16 +220,18 @@ def test_a_group_goes_on_without_its_leader(fake):
         wait_until(lambda: is_stopped(child), 5, "stopped child")
         leader.kill()
         leader.wait()
-        target.bring_back()
+        with pytest.raises(ways.WayFailed, match="does not run"):
+            target.bring_back()
         wait_until(lambda: not is_stopped(child), 5, "child that goes on")
     finally:
         if is_alive(child):
             os.kill(child, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("more", ["", "pid_group = true"])
-def test_what_died_while_it_was_stopped_needs_not_go_on(fake, more):
-    text = fake.part("p1", '["stop"]', more)
+@pytest.mark.parametrize("more", ["", "pid_group = true\n"])
+def test_what_died_while_it_was_stopped_is_back_when_it_was_started(fake,
+                                                                    more):
+    text = fake.part("p1", '["stop"]', more + "start_within = 0.3")
     os.kill(fake.pid("p1"), signal.SIGKILL)
     part = subprocess.Popen(["sleep", "300"], start_new_session=True)
     with open(fake.pid_file("p1"), "w") as f:
@@ -236,6 +240,10 @@ def test_what_died_while_it_was_stopped_needs_not_go_on(fake, more):
     target.take_away("stop")
     part.kill()
     part.wait()
+    with pytest.raises(ways.WayFailed, match="does not run"):
+        target.bring_back()
+    assert target.way == "stop"
+    subprocess.run(target.spec.start, check=True)
     target.bring_back()
     assert target.way is None
 

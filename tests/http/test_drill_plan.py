@@ -51,6 +51,9 @@ def test_a_plan_is_read(workdir):
     ("timeout = 5", "timeout = -1",
      "site.timeout: must be a number from 0.1 to 86400, not -1"),
     ("timeout = 5", "timeuot = 5", "site.timeuot: is no key of a plan, not 5"),
+    ("pause = 0.01", "pause = 1",
+     "site.whole_within: must be at least 6 times users.pause, 1, or no user "
+     "can have seen that the site is whole, not 5"),
     ("whole_within = 5", "whole_within = true",
      "site.whole_within: must be a number from 1 to 3600, not True"),
     ("see = ['well']", "see = ['(']",

@@ -16,7 +16,7 @@ import types
 
 import pytest
 
-from drill_site import (COMMAND, FAULTS, PYTHON, ROOT,
+from drill_site import (COMMAND, FAULTS, PYTHON, ROOT, hear_signals,
                         fake)       # noqa: F401  a fixture
 from process import is_alive, is_stopped, wait_until
 
@@ -38,7 +38,8 @@ def begin(fake, *words, **more):
     env = {**os.environ, "PYTHONUNBUFFERED": ""}
     return subprocess.Popen([PYTHON, COMMAND, fake.plan_path, *words],
                             **{"stdout": subprocess.PIPE, "text": True,
-                               "env": env, **more})
+                               "env": env, "preexec_fn": hear_signals,
+                               **more})
 
 
 def drill_here(fake, *words):
@@ -276,6 +277,62 @@ def test_each_second_has_a_line(monkeypatch, capsys):
         screen.say(f"{now[0]}", "whole")
     assert capsys.readouterr().out == "100.0  whole\n101.0  whole\n" \
         "102.1  whole\n"
+
+
+def test_a_file_has_few_lines_while_nothing_goes_on(monkeypatch, capsys):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    screen = run.Screen(False)
+    for now[0] in range(1000, 2300):
+        screen.say(f"{now[0]}", "whole", is_idle=True)
+    assert capsys.readouterr().out == "1000  whole\n1600  whole\n" \
+        "2200  whole\n"
+
+
+def test_what_a_page_says_cannot_write_on_a_terminal(capsys):
+    run.Screen(False).say("", "not whole: \x1b]0;mine\x07")
+    assert capsys.readouterr().out == "  not whole: \\x1b]0;mine\\x07\n"
+
+
+def test_a_reader_that_takes_nothing_holds_nobody_up(fake):
+    """A pager, or Ctrl-S: no progress, and a signal is heard."""
+    fake.plan(fake.part("p1", '["stop"]'), LONG)
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    try:
+        while True:
+            os.write(into, b"x" * 65536)
+    except BlockingIOError:
+        os.set_blocking(into, True)
+    with begin(fake, stdout=into) as drill:
+        os.close(into)
+        wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
+        time.sleep(2)
+        drill.send_signal(signal.SIGTERM)
+        wait_until(lambda: not is_stopped(fake.pid("p1")), 20, "part")
+        time.sleep(1)
+        drill.send_signal(signal.SIGTERM)   # of its last words, none is read
+        drill.wait(20)
+    os.close(out)
+
+
+def test_names_that_the_terminal_cannot_show_are_no_fault(fake):
+    text = fake.part("p1", '["kill"]').replace('"p1"', '"p\xe91"', 1)
+    fake.plan(text)
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([PYTHON, COMMAND, fake.plan_path, "--seconds", "1"],
+                          env=env, stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "p\\xe91 kill" in done.stdout
+    assert is_alive(fake.pid("p1"))
+
+
+def test_it_is_not_suspended_while_a_relay_is_there(fake):
+    fake.plan(fake.part("p1", '["stop"]'))
+    drill = drill_here(fake)
+    drill.targets[0].relay = object()
+    drill.on_suspend(signal.SIGTSTP, None)      # would end this test
 
 
 def test_a_reader_that_goes_away_ends_nothing(fake, workdir):

@@ -150,6 +150,22 @@ def test_what_is_sent_again_may_have_come_twice(fake, does, held):
     assert len(session.facts[name].held) == held
 
 
+@pytest.mark.parametrize("head, is_dead, losses", [
+    (b"", True, []), (b"", False, ["lost"]),
+    (b"Content-Length: 15\r\n", True, ["lost"])])
+def test_a_page_without_a_length_is_whole_unless_its_server_was_out(
+        fake, head, is_dead, losses):
+    web = Says(HEAD + head + b"\r\nthe shop user=a", is_last=True)
+    user, plan = user_of(fake, web.url, dead=is_dead and web.url)
+    session = judge.Session("ada", ["user", "tea"])
+    session.facts["user"].worlds = {("a", frozenset())}
+    session.facts["tea"].worlds = {("2", frozenset())}
+    session.facts["tea"].past = {"", "2"}
+    assert user.look(session, users.Jar()) == bool(losses)
+    web.socket.close()
+    assert [one.word for one in user.tally.losses] == losses
+
+
 # ---- cookies, and pages of nobody
 
 @pytest.mark.parametrize("text, is_there", [
@@ -170,7 +186,7 @@ def test_a_cookie_goes_as_its_attributes_say(text, is_there):
     (b"302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n", []),
     (b"200 OK\r\nContent-Length: 27\r\n\r\nwho are you? user=ada tea=7", []),
     (b"200 OK\r\nContent-Length: 19\r\n\r\nthe shop user=ada x",
-     ["revived"])])
+     ["wrong"])])
 def test_a_log_in_page_shows_that_there_is_nothing(fake, answer, losses):
     web = Says(b"HTTP/1.1 " + answer)
     user, plan = user_of(fake, web.url)
@@ -248,19 +264,37 @@ def test_that_it_has_no_files_left_is_its_own_fault(fake):
     assert "takes a connection" not in done.stdout
 
 
-def test_many_users_raise_the_limit_of_files():
+def test_users_and_relays_raise_the_limit_of_files():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-        users.raise_file_limit(100)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 100
-        users.raise_file_limit(50)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 100
+        users.raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # ---- the end
+
+def test_a_page_that_shows_many_losses_is_one_request():
+    now = [100.0]
+    tally = judge.Tally(lambda: now[0])
+    tally.expect(1, 3)
+    for number in range(10):
+        tally.request(1, 100.0, 0.1, [], "")
+    tally.lose([judge.Loss(100.1, "ada", "lost", str(n)) for n in range(4)])
+    assert tally.failing_percent() == 10.0
+
+
+def test_what_was_long_ago_is_forgotten_and_still_counted():
+    tally = judge.Tally(lambda: 100.0)
+    for begun in (100.0, 105.0, 120.0):
+        tally.request(1, begun, 0.1, ["slow"], "")
+    tally.forget(110.0)
+    assert [e.when for e in tally.events] == [120.0]
+    assert list(tally.seconds) == [20]
+    assert tally.totals()["slow"] == 3
+
 
 def test_who_waits_for_long_counts_as_failing():
     now = [100.0]

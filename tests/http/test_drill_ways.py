@@ -254,8 +254,9 @@ echo "$*" >>log
      ["show", "kill --kill-who=all --signal=SIGKILL m1", "show", "show",
       "show", "reset-failed m1", "start m1", "is-active", "is-active",
       "is-active"]),
-    ("stop", "", ["kill --kill-who=all --signal=SIGSTOP m1",
-                  "kill --kill-who=all --signal=SIGCONT m1"])])
+    ("stop", "", ["show", "kill --kill-who=all --signal=SIGSTOP m1",
+                  "kill --kill-who=all --signal=SIGCONT m1", "is-active",
+                  "is-active", "is-active"])])
 def test_a_unit_is_left_to_systemd(fake, workdir, monkeypatch, way, after,
                                    calls):
     path = os.path.join(workdir, "systemctl")
@@ -273,14 +274,15 @@ def test_a_unit_is_left_to_systemd(fake, workdir, monkeypatch, way, after,
 
 
 @pytest.mark.parametrize("command, within, says", [
-    ('echo "ActiveState=deactivating"', 30,
-     "m1: unit m1 is still deactivating"),
-    ('[ "$1" != is-active ]', 0.1, "m1: unit m1 is not active")])
+    ('[ -e killed ] && s=deactivating; echo "ActiveState=${s:-active}"; '
+     '[ "$1" != kill ] || >killed', 30, "m1: unit m1 is still deactivating"),
+    ('[ -e killed ] || echo ActiveState=active; [ "$1" != kill ] || >killed; '
+     '[ "$1" != is-active ]', 0.1, "m1: unit m1 is not active")])
 def test_a_unit_that_does_not_end_or_begin_is_said(
         fake, workdir, monkeypatch, command, within, says):
     path = os.path.join(workdir, "systemctl")
     with open(path, "w") as f:
-        f.write("#!/bin/sh\n" + command + "\n")
+        f.write(f"#!/bin/sh\ncd {workdir}\n{command}\n")
     os.chmod(path, 0o755)
     monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
     monkeypatch.setattr(ways, "DEAD_WITHIN", 0.1)
@@ -296,6 +298,31 @@ def test_a_unit_that_does_not_end_or_begin_is_said(
     with pytest.raises(ways.WayFailed, match=says):
         target.bring_back()
     assert target.way == "kill"
+
+
+@pytest.mark.parametrize("way", ["kill", "stop"])
+@pytest.mark.parametrize("command, says", [
+    ("echo ActiveState=inactive", "unit m1 is inactive"),
+    ("echo no bus; exit 1", "systemctl ended with 1: no bus"),
+    ('[ "$1" = show ] || { echo Access denied; exit 4; }; '
+     "echo ActiveState=active", "systemctl ended with 4: Access denied")])
+def test_a_unit_that_is_not_in_service_is_left_alone(
+        fake, workdir, monkeypatch, way, command, says):
+    path = os.path.join(workdir, "systemctl")
+    with open(path, "w") as f:
+        f.write(f"#!/bin/sh\necho \"$*\" >>{workdir}/log\n{command}\n")
+    os.chmod(path, 0o755)
+    monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
+    fake.plan(f'[[targets]]\nname = "m1"\nways = ["{way}"]\nunit = "m1"\n'
+              "start_within = 1\n")
+    status, said = fake.drill("--seconds", "0.01")
+    assert status == 3
+    assert says in said
+    with open(os.path.join(workdir, "log")) as f:
+        assert "start" not in f.read()
+    if way == "kill":
+        assert "not brought back" not in said
+        assert "faults     0 in 0 rounds" in said
 
 
 # ---- make drill

@@ -46,13 +46,15 @@ class Fact:
 
     worlds: pairs of a value and of those changes whose outcome is not known
     that had no effect so far in that world (indices of held). With more than
-    HELD_MOST of them nothing is known any more, and nothing is judged."""
+    HELD_MOST of them nothing is known any more, and nothing is judged until
+    the session ends."""
 
     def __init__(self, name):
         self.name = name
         self.held = []
         self.worlds = {("", frozenset())}
         self.past = {""}
+        self.is_over = False
 
     def reach(self):
         """All worlds in which any of those changes has had its effect by
@@ -78,26 +80,28 @@ class Fact:
             self.worlds = {(value, left | {len(self.held)})
                            for value, left in self.worlds}
             self.held.append(make)
-            if len(self.held) > HELD_MOST:
+            if any(len(left) > HELD_MOST for _, left in self.worlds):
                 self.worlds = set()
 
     def end(self):
         """The session has ended."""
         self.reach()
+        self.is_over = True
         self.held, self.worlds = [], {("", frozenset())}
 
     def see(self, value):
-        """None, or (word, text) of what is wrong."""
+        """None, or (word, text) of what is wrong. Afterwards that is allowed,
+        and what was: one page may be old, and the next one not."""
         reached = self.reach()
         seen = {world for world in reached if world[0] == value}
         if seen or not reached:
             self.worlds = seen
             return None
         allowed = {world[0] for world in reached}
-        self.worlds = {(value, left) for _, left in self.worlds}
+        self.worlds = reached | {(value, left) for _, left in self.worlds}
         must = " or ".join(sorted(v or "nothing" for v in allowed))
         text = f"{self.name} is {value or 'nothing'}, must be {must}"
-        if allowed == {""}:
+        if allowed == {""} and (self.is_over or value in self.past):
             return "revived", text
         return ("lost" if value in self.past else "wrong"), text
 
@@ -252,11 +256,20 @@ class Tally:
             stuck = sum(now - begun > self.slow
                         for begun in self.waiting.values())
             requests = sum(s.requests for s in late) + stuck
-            bad = stuck + sum(s.failed for s in late) + sum(
-                one.when > now - LATELY for one in self.losses)
+            bad = stuck + sum(s.failed for s in late) + len(
+                {(one.when, one.user) for one in self.losses
+                 if one.when > now - LATELY})
         if requests < self.least:
             return 0.0
         return min(100.0, 100.0 * bad / requests)
+
+    def forget(self, before):
+        """What was long before; the totals stay."""
+        with self.lock:
+            self.events = [e for e in self.events if e.when >= before]
+            for at in [at for at in self.seconds
+                       if at < int(before - self.begun)]:
+                del self.seconds[at]
 
     def harmed(self):
         """Did users lose anything, or did a request fail?"""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 NEEDED = object()
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+SETTLED_WITHIN = 6      # pauses in which a user has tried all that he has
 DOES = ("login", "change", "look", "logout")
 RELAY_WAYS = ("slow", "cut", "hang")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
@@ -554,6 +555,10 @@ def read_plan(path):
     top = Table(path, "", data)
     site = read_site(top.table("site"))
     users = read_users(top.table("users"))
+    if site["whole_within"] < SETTLED_WITHIN * users["pause"]:
+        top.refuse("site.whole_within", f"must be at least {SETTLED_WITHIN} "
+                   f"times users.pause, {users['pause']:g}, or no user can "
+                   "have seen that the site is whole", site["whole_within"])
     targets = read_targets(top, site["webs"])
     faults = read_faults(top.table("faults", needed=False), targets)
     rounds = read_rounds(top, targets, faults)

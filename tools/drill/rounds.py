@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 
-from .ways import WayFailed, sleep
+from .ways import Refused, WayFailed, sleep
 
 LOOK_EVERY = 0.1        # seconds between questions whether the site is whole
 TRIES = 3               # to bring targets back
@@ -203,8 +203,7 @@ class Conductor:
                     break
                 if len(self.out()) >= self.plan.at_once:
                     raise WayFailed("more would be out than faults.at_once")
-                done.faults.append((name, way))
-                self.targets[name].take_away(way)
+                self.take_away(done, name, way)
             self.wait(max(0, min(plan_round.lasts,
                                  until - time.monotonic())))
         finally:
@@ -218,6 +217,14 @@ class Conductor:
         if why is None:
             done.whole = time.monotonic()
         return why
+
+    def take_away(self, done, name, way):
+        done.faults.append((name, way))
+        try:
+            self.targets[name].take_away(way)
+        except Refused:
+            done.faults.pop()       # it was not touched
+            raise
 
     def bring_all_back(self, tries=TRIES):
         """All of them, whatever happens to one. Returns what could not be

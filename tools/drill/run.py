@@ -18,6 +18,7 @@ import datetime
 import math
 import os
 import random
+import select
 import shutil
 import signal
 import sys
@@ -34,7 +35,9 @@ from .ways import GivenUp, Target, WayFailed
 USAGE, STOPPED = 2, 3
 TICK = 0.2              # seconds between looks at what may end it
 LINE_EVERY = 1          # seconds between progress lines
-ROUNDS_KEPT = 2000      # of those that --schedule played
+IDLE_EVERY = 600        # the same between the rounds of --schedule
+ROUNDS_KEPT = 500       # of those that --schedule played
+ROUNDS_SHOWN = 10000    # by --dry-run
 SHORTEST, LONGEST = 0.01, 31536000      # of --seconds
 
 
@@ -51,9 +54,22 @@ def tell(stream, text):
         stream.write(text)
         stream.flush()
         return True
+    except ValueError:
+        return False        # it is closed
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return False
+
+
+def has_room(stream):
+    """Would a line be taken at once? Not by a pager, or after Ctrl-S: nothing
+    is brought back, and no signal heard, by who waits for that."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        return True         # it is no file
+    return bool(poll.poll(0))
 
 
 def complain(text):
@@ -69,12 +85,15 @@ class Screen:
         self.told = -math.inf
         self.is_open = False
 
-    def say(self, words, state):
-        """Of a line that is too long, the last words go first."""
+    def say(self, words, state, is_idle=False):
+        """Of a line that is too long, the last words go first. A file gets
+        few of them while nothing goes on."""
         now = time.monotonic()
-        if self.is_quiet or now - self.told < LINE_EVERY:
+        every = IDLE_EVERY if is_idle and not self.is_terminal else LINE_EVERY
+        if self.is_quiet or now - self.told < every:
             return
         self.told = now
+        state = report.clean(state)
         if self.is_terminal:
             width = shutil.get_terminal_size().columns - 1
             while words and len(words) + 2 + len(state) > width:
@@ -86,6 +105,8 @@ class Screen:
             self.put(f"{words}  {state}\n")
 
     def put(self, text):
+        if sys.stdout and not has_room(sys.stdout):
+            return
         if not tell(sys.stdout, text):
             self.is_quiet = True
 
@@ -109,6 +130,7 @@ class Drill:
         self.rounds = []
         self.stop = None            # why it ends
         self.asked = None           # the signal that ends it
+        self.is_idle = False        # between the rounds of --schedule
         self.began = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")
 
     # ---- what may end it
@@ -120,13 +142,15 @@ class Drill:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self.on_signal)
         signal.signal(signal.SIGTSTP, self.on_suspend)
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
     def on_signal(self, number, frame):
         self.asked = self.asked or f"by {signal.Signals(number).name}"
 
     def on_suspend(self, number, frame):
-        """Not while something is out: it would stay out."""
-        if not any(t.way for t in self.targets):
+        """Not while something is out: it would stay out; nor while the site
+        goes through our relays."""
+        if not any(t.way or t.relay for t in self.targets):
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def must_end(self):
@@ -138,8 +162,9 @@ class Drill:
         if self.stop is None and limit is not None:
             share = self.tally.failing_percent()
             if share > limit:
-                self.stop = f"{share:.0f} % of requests failed or showed a " \
-                            f"loss, more than {limit:g} %"
+                self.stop = f"{share:.0f} % of requests failed, showed a " \
+                            f"loss or wait for longer than " \
+                            f"{self.plan.slow:g} s, more than {limit:g} %"
         fault = self.crew and self.crew.fault()
         if self.stop is None and fault:
             self.stop = f"a user broke: {fault!r}"
@@ -151,7 +176,7 @@ class Drill:
         self.screen.say(
             f"{at:6.0f} s  {total['requests']} requests, {total['failed']} "
             f"failed, {total['slow']} slow, {sum(words.values())} lost",
-            "out: " + out if out else state)
+            "out: " + out if out else state, self.is_idle)
 
     def wait(self, seconds, state="whole"):
         """Sleep, unless there is a reason to end; then true. state: that of
@@ -229,22 +254,28 @@ class Drill:
         """One round at a time, in office hours, with a pause between."""
         coming = rounds_of(self.plan, self.seed)
         while True:
+            self.is_idle = True
             while not is_office_hour(self.plan.schedule):
                 self.wait(1, "outside of the hours of the plan")
                 self.end_if_asked()
+            self.is_idle = False
             self.play(coming, 0)
             self.forget()
-            self.write(self.result())
+            for words in self.write(self.result()):
+                complain(words)
             if self.tally.losses:
                 return              # the verdict says it
+            self.is_idle = True
             self.wait(self.plan.schedule["pause"])
             self.end_if_asked()
 
     def forget(self):
         """What --schedule played long ago."""
         del self.rounds[:-ROUNDS_KEPT]
+        before = self.rounds[0].begun if self.rounds else 0
+        self.tally.forget(before)
         for target in self.targets:
-            target.forget(self.rounds[0].begun if self.rounds else 0)
+            target.forget(before)
 
     def rehearse(self):
         """All of it; everything is back when this returns."""
@@ -278,8 +309,15 @@ class Drill:
         self.listen()
         self.rehearse()
         result = self.result()
+        failed = self.write(result)
+        if sys.stdout and not has_room(sys.stdout):
+            # All is back: a signal may end this.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
         tell(sys.stdout, report.screen(result))
-        return result.status() if self.write(result) else STOPPED
+        for words in failed:
+            complain(words)
+        return STOPPED if failed else result.status()
 
     def result(self):
         """A signal is the way to end --schedule, and no reason that counts."""
@@ -290,15 +328,14 @@ class Drill:
             self.stop or (None if self.args.schedule else self.asked))
 
     def write(self, result):
-        """Every report that can be; false when one could not."""
-        is_good = True
+        """Every report that can be. Returns what is to be said of others."""
+        words = []
         for path in self.args.report:
             try:
                 report.write(result, path)
             except (OSError, ValueError) as e:
-                complain(f"{path}: {getattr(e, 'strerror', None) or e}")
-                is_good = False
-        return is_good
+                words.append(f"{path}: {getattr(e, 'strerror', None) or e}")
+        return words
 
 
 def is_office_hour(schedule, now=None):
@@ -332,31 +369,40 @@ def how(spec, way):
            f"{spec.to[1]}: {way}{more}"
 
 
-def dry_run(plan, args):
-    """Prints, and touches nothing."""
-    print(f"plan {plan.file}, seed {args.seed}")
-    print(f"  {plan.count} users on {', '.join(plan.webs)}")
-    print(f"  at most {plan.at_once} out at once"
-          + (", never two of one group" if plan.one_of_a_group else ""))
+def dry_lines(plan, args):
+    yield f"plan {plan.file}, seed {args.seed}"
+    yield f"  {plan.count} users on {', '.join(plan.webs)}"
+    yield f"  at most {plan.at_once} out at once" + (
+        ", never two of one group" if plan.one_of_a_group else "")
     for spec in plan.targets:
-        print(f"target {spec.name}, group {spec.group}")
+        yield f"target {spec.name}, group {spec.group}"
         for way in spec.ways:
-            print(f"  {way:<6} {how(spec, way)}")
+            yield f"  {way:<6} {how(spec, way)}"
     if args.schedule:
         hours = plan.schedule
-        print("schedule: " + " ".join(DAYS[d] for d in hours["days"])
-              + f", from {hours['from'] // 60:02}:{hours['from'] % 60:02} to "
-              f"{hours['to'] // 60:02}:{hours['to'] % 60:02}, "
-              f"{hours['pause']:g} s between rounds")
-    print("rounds, if the site were whole at once:")
-    at, number = 0.0, 0
-    for one in rounds_of(plan, args.seed):
-        at, number = at + one.calm, number + 1
-        if at > args.seconds and number > 1:
-            return 0
-        print(f"  {at:7.1f} s for {one.lasts:4.1f} s  "
-              f"{report.name_of(one.faults)}")
+        yield ("schedule: " + " ".join(DAYS[d] for d in hours["days"])
+               + f", from {hours['from'] // 60:02}:{hours['from'] % 60:02} to "
+               f"{hours['to'] // 60:02}:{hours['to'] % 60:02}, "
+               f"{hours['pause']:g} s between rounds")
+    yield "rounds, if the site were whole at once:"
+    at = 0.0
+    for number, one in enumerate(rounds_of(plan, args.seed)):
+        at += one.calm
+        if number and at > args.seconds:
+            return
+        if number == ROUNDS_SHOWN:
+            yield "  and so on"
+            return
+        yield (f"  {at:7.1f} s for {one.lasts:4.1f} s  "
+               f"{report.name_of(one.faults)}")
         at += one.lasts
+
+
+def dry_run(plan, args):
+    """Prints, and touches nothing."""
+    for line in dry_lines(plan, args):
+        if not tell(sys.stdout, line + "\n"):
+            break
     return 0
 
 
@@ -424,6 +470,9 @@ def judge_schedule(plan):
 
 
 def main(words):
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     args = parse(words)
     try:
         plan = read_plan(args.plan)

@@ -26,7 +26,6 @@ REMEMBERED = 3          # ended sessions that a user tries to use again
 ANSWER_MOST = 4 * 1024 * 1024
 PART = 65536
 IDLE_MOST = 1           # seconds; a server closes idle connections some day
-FILES_LEFT = 64         # of the drill's own, beside connections
 
 
 class Jar(dict):
@@ -116,6 +115,7 @@ class Web:
         self.url = url
         self.timeout = timeout
         self.used = 0.0         # when last
+        self.is_measured = True     # did it say how long the answer is?
         if parts.scheme == "https":
             context = ssl.create_default_context()
             context.sslsocket_class = TlsSocket
@@ -177,6 +177,7 @@ class Web:
             data += part
             if len(data) > ANSWER_MOST:
                 raise Broken(f"an answer of more than {ANSWER_MOST} bytes")
+        self.is_measured = answer.length is not None or answer.chunked
         if answer.length:
             raise Broken("closed in the middle of an answer")
         answer.close()          # or the connection cannot be used again
@@ -244,8 +245,12 @@ class User(threading.Thread):
                 why = self.next_web(e)
                 continue
             try:
-                answer = self.judge_answer(step, web.exchange(
-                    step.method, step.path, *self.body(step, jar)), jar)
+                found = web.exchange(step.method, step.path,
+                                     *self.body(step, jar))
+                if not web.is_measured and self.crew.was_out(web.url, begun):
+                    raise Broken("an answer without a length, which may have "
+                                 "ended too early")
+                answer = self.judge_answer(step, found, jar)
                 answer.held += held
                 return answer
             except Broken as e:
@@ -373,12 +378,11 @@ class User(threading.Thread):
             self.fault = e
 
 
-def raise_file_limit(least):
-    """As far as it goes; who is short of files then says so."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    want = least if hard == resource.RLIM_INFINITY else min(least, hard)
-    if soft != resource.RLIM_INFINITY and soft < want:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (want, hard))
+def raise_file_limit():
+    """As far as it goes, for users and relays; who is short of files then says
+    so."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Crew:
@@ -395,7 +399,7 @@ class Crew:
         self.users = [User(self, i + 1) for i in range(plan.count)]
 
     def __enter__(self):
-        raise_file_limit(len(self.users) * len(self.plan.webs) + FILES_LEFT)
+        raise_file_limit()
         for user in self.users:
             user.start()
         return self

@@ -190,7 +190,8 @@ class Signals(Process):
             self.refuse(f"belongs to user {file.st_uid}, process {pid} to "
                         f"user {owner}")
         if is_older(file.st_mtime, birth):
-            self.refuse(f"is older than process {pid}")
+            self.refuse(f"is older than process {pid}; touch it if it names "
+                        "the right one, and the clock was set since")
         self.judge_program(pid)
         return pid, birth
 
@@ -244,12 +245,14 @@ class Signals(Process):
         self.send(self.stopped, signal.SIGSTOP)
 
     def go_on(self):
-        """A group is there as long as one of it is, its leader or not."""
+        """A group is there as long as one of it is, its leader or not. Who
+        died meanwhile is not back before somebody has started it."""
         try:
             self.send(self.stopped, signal.SIGCONT)
         except Refused as e:
             if not isinstance(e.__cause__, ProcessLookupError):
                 raise
+        self.see(self.why_not_back, self.spec.start_within)
 
 
 class Unit(Process):
@@ -259,12 +262,11 @@ class Unit(Process):
         super().__init__(spec, wait)
         self.killed = None      # which run of the unit
 
-    def systemctl(self, *words, is_do=False):
-        return self.call(["systemctl", *words, self.spec.unit], is_do)
+    def systemctl(self, *words):
+        return self.call(["systemctl", *words, self.spec.unit])
 
-    def send(self, name, is_do=False):
-        self.systemctl("kill", "--kill-who=all", f"--signal={name}",
-                       is_do=is_do)
+    def send(self, name):
+        self.systemctl("kill", "--kill-who=all", f"--signal={name}")
 
     def state(self):
         """(its state, which run of it)"""
@@ -273,10 +275,28 @@ class Unit(Process):
             .splitlines())
         return found.get("ActiveState"), found.get("InvocationID")
 
+    def active_run(self):
+        """Which run of the unit is active. Who is not in service is left as he
+        is: he would be started afterwards."""
+        try:
+            state, run = self.state()
+        except WayFailed as e:
+            raise Refused(str(e)) from None
+        if state not in ("active", "reloading"):
+            raise Refused(f"{self.spec.name}: unit {self.spec.unit} is "
+                          f"{state}")
+        return run
+
     def kill(self):
-        _, self.killed = self.state()
+        """Never given up half done: nobody could tell whether it is dead."""
+        self.killed = self.active_run()
         self.is_started = False
-        self.send("SIGKILL", is_do=True)
+        try:
+            self.send("SIGKILL")
+        except WayFailed as e:
+            if self.state() == ("active", self.killed):
+                raise Refused(str(e)) from None
+            raise
         self.see(self.why_alive, DEAD_WITHIN)
 
     def why_alive(self):
@@ -300,10 +320,12 @@ class Unit(Process):
         return None
 
     def stop(self):
-        self.send("SIGSTOP", is_do=True)
+        self.active_run()
+        self.send("SIGSTOP")
 
     def go_on(self):
         self.send("SIGCONT")
+        self.see(self.why_not_back, self.spec.start_within)
 
 
 class Target:
@@ -317,6 +339,7 @@ class Target:
         self.relay = None
         self.lock = threading.Lock()
         self.process = (Unit if spec.unit else Signals)(spec, wait)
+
     def open(self):
         if self.spec.relay:
             relay = Relay(self.spec.relay, self.spec.to, self.spec.delay)
