@@ -22,7 +22,7 @@ from process import is_alive, is_stopped, wait_until
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
-from drill import plan as plans, rounds, run, ways  # noqa: E402
+from drill import pages, plan as plans, rounds, run, ways  # noqa: E402
 
 LONG = FAULTS.replace("[0.1, 0.2]", "60")
 OFFICE = """stop_percent = 50
@@ -253,6 +253,22 @@ def test_a_page_that_says_no_is_content_only_with_what_it_shows(
         says and f"{server.url}: {says}")
 
 
+class Drip:
+    """An answer that never ends."""
+
+    length = None
+
+    def read1(self, most):
+        return b"x"
+
+
+def test_nobody_goes_on_reading_after_its_time():
+    with pytest.raises(TimeoutError):
+        pages.read_whole(Drip(), until=time.monotonic() - 1)
+    with pytest.raises(pages.TooLong, match="is longer than 9 bytes"):
+        pages.read_whole(Drip(), most=9)
+
+
 # ---- who is told
 
 @pytest.mark.parametrize("columns, line", [
@@ -306,14 +322,16 @@ def test_a_reader_that_takes_nothing_holds_nobody_up(fake):
         os.set_blocking(into, True)
     with begin(fake, stdout=into) as drill:
         os.close(into)
-        wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
-        time.sleep(2)
-        drill.send_signal(signal.SIGTERM)
-        wait_until(lambda: not is_stopped(fake.pid("p1")), 20, "part")
-        time.sleep(1)
-        drill.send_signal(signal.SIGTERM)   # of its last words, none is read
-        drill.wait(20)
-    os.close(out)
+        try:
+            wait_until(lambda: is_stopped(fake.pid("p1")), 20, "stopped part")
+            time.sleep(2)
+            drill.send_signal(signal.SIGTERM)
+            wait_until(lambda: not is_stopped(fake.pid("p1")), 20, "part")
+            time.sleep(1)
+            drill.send_signal(signal.SIGTERM)   # its last words nobody reads
+            drill.wait(20)
+        finally:
+            os.close(out)       # or it would wait for ever, and so would we
 
 
 def test_names_that_the_terminal_cannot_show_are_no_fault(fake):
@@ -328,11 +346,17 @@ def test_names_that_the_terminal_cannot_show_are_no_fault(fake):
     assert is_alive(fake.pid("p1"))
 
 
-def test_it_is_not_suspended_while_a_relay_is_there(fake):
+def test_it_is_not_suspended_while_a_relay_is_there(fake, monkeypatch):
     fake.plan(fake.part("p1", '["stop"]'))
     drill = drill_here(fake)
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number))
     drill.targets[0].relay = object()
-    drill.on_suspend(signal.SIGTSTP, None)      # would end this test
+    drill.on_suspend(signal.SIGTSTP, None)
+    assert sent == []
+    drill.targets[0].relay = None
+    drill.on_suspend(signal.SIGTSTP, None)
+    assert sent == [signal.SIGSTOP]
 
 
 def test_a_reader_that_goes_away_ends_nothing(fake, workdir):

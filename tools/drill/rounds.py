@@ -12,14 +12,14 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 
+from .pages import ANSWER_MOST, read_whole
 from .ways import Refused, WayFailed, sleep
 
 LOOK_EVERY = 0.1        # seconds between questions whether the site is whole
 TRIES = 3               # to bring targets back
 AGAIN = 0.5             # seconds before the next
 PAGE_WITHIN = 5         # seconds for a page that says whether it is whole
-PAGE_MOST = 4 * 1024 * 1024
-PART = 65536
+PAGE_MOST = ANSWER_MOST
 
 
 @dataclass
@@ -99,18 +99,10 @@ def open_page(url, timeout):
 
 def read_page(url, timeout):
     """(status, text)"""
-    end = time.monotonic() + timeout
-    data = b""
+    until = time.monotonic() + timeout      # then nobody waits for the rest
     with open_page(url, timeout) as answer:
-        while part := answer.read1(PART):
-            data += part
-            if len(data) > PAGE_MOST:
-                raise OSError(f"is longer than {PAGE_MOST} bytes")
-            if time.monotonic() > end:
-                raise TimeoutError      # nobody waits for the rest
-        if answer.length:
-            raise http.client.IncompleteRead(data, answer.length)
-        return answer.status, data.decode("utf-8", "replace")
+        return answer.status, read_whole(answer, PAGE_MOST, until).decode(
+            "utf-8", "replace")
 
 
 def fetch(url, timeout):

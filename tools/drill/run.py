@@ -135,12 +135,12 @@ class Drill:
 
     # ---- what may end it
 
-    def listen(self):
+    def listen(self, hear):
         """To signals. One that is ignored, as by nohup, stays so."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP,
                        signal.SIGQUIT):
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self.on_signal)
+                signal.signal(number, hear)
         signal.signal(signal.SIGTSTP, self.on_suspend)
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
@@ -306,14 +306,11 @@ class Drill:
 
     def run(self):
         """The exit status."""
-        self.listen()
+        self.listen(self.on_signal)
         self.rehearse()
         result = self.result()
         failed = self.write(result)
-        if sys.stdout and not has_room(sys.stdout):
-            # All is back: a signal may end this.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
+        self.listen(signal.SIG_DFL)     # all is back: they may end the rest
         tell(sys.stdout, report.screen(result))
         for words in failed:
             complain(words)

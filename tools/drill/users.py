@@ -21,10 +21,9 @@ import time
 import urllib.parse
 
 from .judge import Session, read_page
+from .pages import TooLong, read_whole
 
 REMEMBERED = 3          # ended sessions that a user tries to use again
-ANSWER_MOST = 4 * 1024 * 1024
-PART = 65536
 IDLE_MOST = 1           # seconds; a server closes idle connections some day
 
 
@@ -156,32 +155,27 @@ class Web:
         try:
             self.line.request(method, path, body, headers)
             answer = self.line.getresponse()
-            data = self.read(answer)
-        except TimeoutError:
+            text = read_whole(answer).decode("utf-8", "replace")
+            self.is_measured = answer.length is not None or answer.chunked
+            answer.close()      # or the connection cannot be used again
+        except Exception as e:
             self.line.close()
-            raise Late("no answer in time") from None
-        except (OSError, http.client.HTTPException) as e:
-            self.line.close()
-            raise Broken(f"closed without an answer "
-                         f"({type(e).__name__})") from None
-        except BaseException:
-            self.line.close()
-            raise
+            raise what_broke(e) from None
         self.used = time.monotonic()
-        return answer.status, answer.headers, data.decode("utf-8", "replace")
+        return answer.status, answer.headers, text
 
-    def read(self, answer):
-        """All of it: a part of a page shows less than there is."""
-        data = b""
-        while part := answer.read1(PART):
-            data += part
-            if len(data) > ANSWER_MOST:
-                raise Broken(f"an answer of more than {ANSWER_MOST} bytes")
-        self.is_measured = answer.length is not None or answer.chunked
-        if answer.length:
-            raise Broken("closed in the middle of an answer")
-        answer.close()          # or the connection cannot be used again
-        return data
+
+def what_broke(e):
+    """What to raise in the place of what went wrong with an answer."""
+    if isinstance(e, TimeoutError):
+        return Late("no answer in time")
+    if isinstance(e, TooLong):
+        return Broken(f"an answer that {e}")
+    if isinstance(e, http.client.IncompleteRead):
+        return Broken("closed in the middle of an answer")
+    if isinstance(e, (OSError, http.client.HTTPException)):
+        return Broken(f"closed without an answer ({type(e).__name__})")
+    return e
 
 
 class User(threading.Thread):
