@@ -221,6 +221,15 @@ def test_a_relay_that_hangs_takes_only_so_much(relayed, monkeypatch):
             assert told >= 0
 
 
+def put_systemctl(workdir, monkeypatch, script):
+    """It is found before the system's."""
+    path = os.path.join(workdir, "systemctl")
+    with open(path, "w") as f:
+        f.write(script)
+    os.chmod(path, 0o755)
+    monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
+
+
 # A unit that is killed takes a while to end, and one that is started to be
 # active: so often it is asked. "again": systemd begins the next run itself.
 SYSTEMCTL = """#!/bin/sh
@@ -259,11 +268,7 @@ echo "$*" >>log
                   "is-active", "is-active"])])
 def test_a_unit_is_left_to_systemd(fake, workdir, monkeypatch, way, after,
                                    calls):
-    path = os.path.join(workdir, "systemctl")
-    with open(path, "w") as f:
-        f.write(SYSTEMCTL)
-    os.chmod(path, 0o755)
-    monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
+    put_systemctl(workdir, monkeypatch, SYSTEMCTL)
     monkeypatch.setenv("SYSTEMCTL_FOLDER", workdir)
     monkeypatch.setenv("AFTER_KILL", after + " failed")
     fake.plan(f'[[targets]]\nname = "m1"\nways = ["{way}"]\nunit = "m1"\n')
@@ -280,11 +285,8 @@ def test_a_unit_is_left_to_systemd(fake, workdir, monkeypatch, way, after,
      '[ "$1" != is-active ]', 0.1, "m1: unit m1 is not active")])
 def test_a_unit_that_does_not_end_or_begin_is_said(
         fake, workdir, monkeypatch, command, within, says):
-    path = os.path.join(workdir, "systemctl")
-    with open(path, "w") as f:
-        f.write(f"#!/bin/sh\ncd {workdir}\n{command}\n")
-    os.chmod(path, 0o755)
-    monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
+    put_systemctl(workdir, monkeypatch,
+                  f"#!/bin/sh\ncd {workdir}\n{command}\n")
     monkeypatch.setattr(ways, "DEAD_WITHIN", 0.1)
     plan = plans.read_plan(fake.plan(
         '[[targets]]\nname = "m1"\nways = ["kill"]\nunit = "m1"\n'
@@ -308,11 +310,8 @@ def test_a_unit_that_does_not_end_or_begin_is_said(
      "echo ActiveState=active", "systemctl ended with 4: Access denied")])
 def test_a_unit_that_is_not_in_service_is_left_alone(
         fake, workdir, monkeypatch, way, command, says):
-    path = os.path.join(workdir, "systemctl")
-    with open(path, "w") as f:
-        f.write(f"#!/bin/sh\necho \"$*\" >>{workdir}/log\n{command}\n")
-    os.chmod(path, 0o755)
-    monkeypatch.setenv("PATH", workdir + ":" + os.environ["PATH"])
+    put_systemctl(workdir, monkeypatch, f"#!/bin/sh\necho \"$*\" "
+                  f">>{workdir}/log\n{command}\n")
     fake.plan(f'[[targets]]\nname = "m1"\nways = ["{way}"]\nunit = "m1"\n'
               "start_within = 1\n")
     status, said = fake.drill("--seconds", "0.01")
