@@ -11,6 +11,8 @@ import os
 import secrets
 import urllib.parse
 
+from process import wait_until
+
 APP = """#!/bin/sh
 echo "Content-Type: text/plain"
 if [ -n "$QUERY_STRING" ]; then echo "X-Change: $QUERY_STRING"; fi
@@ -129,3 +131,17 @@ def login_conf(folder, user="ada", password="lovelace"):
 def login(server, jar, user="ada", password="lovelace"):
     return server.post("/login", jar=jar, form={
         "httpd_username": user, "httpd_password": password})
+
+
+def ask_until_down(site, path, jar):
+    """Requests until a node is marked down: how many there were."""
+    count = 0
+
+    def is_down():
+        nonlocal count
+        assert site.server.get(path, jar=jar).status == 200
+        count += 1
+        return site.log.has("HA0212")
+
+    wait_until(is_down, 30, "node marked down")
+    return count

@@ -7,7 +7,8 @@ import pytest
 
 from client import Jar
 from process import wait_until
-from session_site import HERE, Site, fields, nodes_conf, secret_file
+from session_site import (HERE, Site, ask_until_down, fields, nodes_conf,
+                          secret_file)
 
 
 @pytest.fixture
@@ -157,15 +158,7 @@ def test_a_hung_node_costs_one_budget_and_then_nothing(cluster, jar):
     s.server.file("x", "1")
     s.set(jar, a=1)
     holders(s)[0].freeze()
-    before = 1
-
-    def is_down():
-        nonlocal before
-        assert s.server.get("/x", jar=jar).status == 200
-        before += 1
-        return s.log.has("HA0212")
-
-    wait_until(is_down, 30, "node marked down")
+    before = 1 + ask_until_down(s, "/x", jar)
     waited = [int(e["usec"]) for e in s.server.wait_access(before)[1:]]
     assert max(waited) > budget_usec // 4, "nobody met the frozen node"
     assert max(waited) < 2 * budget_usec

@@ -9,7 +9,7 @@ import pytest
 
 from client import Jar
 from process import wait_until
-from session_site import HERE, Site, nodes_conf, secret_file
+from session_site import HERE, Site, ask_until_down, nodes_conf, secret_file
 
 BUDGET_USEC = 1_000_000
 MODES = ["cut", "hole", "stall", "mute", "delay 3", "trickle 0.05",
@@ -89,15 +89,7 @@ def test_a_black_hole_costs_a_budget_and_then_nothing(ward, jar):
     ward.server.file("page", "1")
     ward.set(jar, a=1)
     owner_path(ward).behave("hole")
-    before = 1
-
-    def is_down():
-        nonlocal before
-        assert ward.server.get("/page", jar=jar).status == 200
-        before += 1
-        return ward.log.has("HA0212")
-
-    wait_until(is_down, 30, "a node marked down")
+    before = 1 + ask_until_down(ward, "/page", jar)
     ward.server.wait_access(before)
     for _ in range(9):
         assert ward.server.get("/page", jar=jar).status == 200
