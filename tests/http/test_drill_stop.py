@@ -224,6 +224,15 @@ def test_a_page_that_drips_holds_nobody_up(server, page, drip):
         assert why.endswith(": no whole page in 0.5 s")
 
 
+def test_a_page_that_is_late_is_said_whoever_sees_it_first(server,
+                                                           monkeypatch):
+    def late(url, timeout):
+        raise TimeoutError
+
+    monkeypatch.setattr(rounds, "read_page", late)
+    assert judge(server, see=["well"]).endswith(": no whole page in 5 s")
+
+
 @pytest.mark.parametrize("page, says", [
     (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nwell",
      "IncompleteRead: IncompleteRead(4 bytes read, 96 more expected)"),

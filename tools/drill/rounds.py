@@ -119,9 +119,9 @@ def fetch(url, timeout):
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
     thread.join(timeout)
-    if not found:
+    what = found[0] if found else TimeoutError()
+    if isinstance(what, TimeoutError):      # who saw it first says nothing
         raise OSError(f"no whole page in {timeout:g} s")
-    what = found[0]
     if isinstance(what, http.client.HTTPException):
         raise OSError(f"{type(what).__name__}: {what}")
     if isinstance(what, (OSError, ValueError)):
